@@ -105,15 +105,11 @@ func (d *Delivery) Serve(r Readers) { d.readers = r }
 // Announce publishes committed records to all readers of their topics.
 func (d *Delivery) Announce(records []txn.Record) { d.bus.Publish(records) }
 
-// Open subscribes this node to a topic. Its records are held until Begin.
+// Open subscribes this node to a topic that it does not read. Its records are held until Begin.
 func (d *Delivery) Open(topic string) error {
 	d.mu.Lock()
-	_, open := d.feeds[topic] // a new reader may open the topic before the close of the old one
 	d.feeds[topic] = &feed{}
 	d.mu.Unlock()
-	if open {
-		return nil
-	}
 	err := d.bus.Subscribe(topic)
 	if err != nil {
 		d.mu.Lock()

@@ -69,9 +69,9 @@ type Handler interface {
 // Timelines reads stored records.
 type Timelines interface {
 	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
-	Pages(ctx context.Context, list []store.After, limit, maxBytes int) ([]store.Page, error)
+	Pages(ctx context.Context, list []store.After, maxBytes int) ([]store.Page, error)
 	Heads(ctx context.Context, topics []string) (map[string]uint64, error)
-	Reaches(ctx context.Context, topic string, seq uint64) (bool, error)
+	Lasts(ctx context.Context, topics []string) (map[string]uint64, error)
 	Epoch() string
 }
 

@@ -45,10 +45,10 @@ func (l *records) Records(_ context.Context, topic string, after uint64, limit, 
 	return l.page(topic, after, limit), nil
 }
 
-func (l *records) Pages(_ context.Context, list []store.After, limit, _ int) ([]store.Page, error) {
+func (l *records) Pages(_ context.Context, list []store.After, _ int) ([]store.Page, error) {
 	pages := make([]store.Page, len(list))
 	for i, a := range list {
-		pages[i] = l.page(a.Topic, a.Seq, limit)
+		pages[i] = l.page(a.Topic, a.Seq, a.Limit)
 	}
 	return pages, nil
 }
@@ -73,10 +73,14 @@ func (l *records) Head(_ context.Context, topic string) (uint64, error) {
 	return uint64(max(0, len(l.topics[topic])-l.hidden)), nil
 }
 
-func (l *records) Reaches(_ context.Context, topic string, seq uint64) (bool, error) {
+func (l *records) Lasts(_ context.Context, topics []string) (map[string]uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return uint64(len(l.topics[topic])) >= seq, nil
+	lasts := map[string]uint64{}
+	for _, t := range topics {
+		lasts[t] = uint64(len(l.topics[t]))
+	}
+	return lasts, nil
 }
 
 func (l *records) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {

@@ -254,10 +254,10 @@ func (g *Gateway) closeWithout(r *reader) {
 		return
 	}
 	t.gone = true
-	g.topics.remove(t.name)
 	if err := g.feeds.Close(t.name); err != nil {
 		g.opt.Log.Warn("topic feed close failed", "topic", t.name, "error", err)
 	}
+	g.topics.remove(t.name) // last: who opens it again waits until the feed is closed
 }
 
 // Deliver sends a record to every session that reads its topic.
@@ -306,7 +306,8 @@ func (r *reader) resume() {
 	r.release()
 }
 
-// close notifies the device of the end of a stopped reader, unless records are still held. The client's delivering must be held.
+// close notifies the device of the end of a stopped reader, unless records are still held. The client's delivering
+// must be held.
 func (r *reader) close() {
 	if r.stopped && !r.waiting {
 		r.c.unsubscribed(r.topic.name)
@@ -403,24 +404,30 @@ func (c *client) readMissed(starts []start) ([]missed, error) {
 	g := c.g
 	list := make([]missed, len(starts))
 	var behind []store.After
-	var which []int
+	var ahead []string
+	which := map[string]int{}
 	for i, s := range starts {
-		list[i].Head = s.head
+		list[i].Head, which[s.topic] = s.head, i
 		switch own := im.TopicInvitation(s.topic) != ""; {
 		case s.from == nil || s.from.Epoch != "" && s.from.Epoch != g.timelines.Epoch():
 		case s.from.Seq > s.head: // this node lags behind, or there is no such record
-			exists, err := g.timelines.Reaches(g.reads, s.topic, s.from.Seq)
-			if err != nil {
-				return nil, err
-			}
-			if list[i].recovered = exists; exists {
-				list[i].Head = s.from.Seq
-			}
+			ahead = append(ahead, s.topic)
 		case s.from.Seq == s.head:
 			list[i].recovered = true
-		case s.head-s.from.Seq > maxRecover && !(own && s.from.Seq == 0): // its sequences begin with a time
-		default:
-			behind, which = append(behind, store.After{Topic: s.topic, Seq: s.from.Seq}), append(which, i)
+		case own && s.from.Seq == 0: // its sequences begin with a time
+			behind = append(behind, store.After{Topic: s.topic, Limit: maxRecover})
+		case s.head-s.from.Seq <= maxRecover:
+			behind = append(behind, store.After{Topic: s.topic, Seq: s.from.Seq, Limit: int(s.head - s.from.Seq)})
+		}
+	}
+	lasts, err := g.timelines.Lasts(g.reads, ahead)
+	if err != nil {
+		return nil, err
+	}
+	for _, topic := range ahead {
+		m := &list[which[topic]]
+		if seq := starts[which[topic]].from.Seq; seq <= lasts[topic] {
+			m.Head, m.recovered = seq, true
 		}
 	}
 	if len(behind) == 0 {
@@ -428,20 +435,22 @@ func (c *client) readMissed(starts []start) ([]missed, error) {
 	}
 	limit := maxRecoverBytes
 	if !c.is(stateOnline) {
-		limit = int(c.budget.Load())
+		limit = int(max(c.budget.Load(), 0))
 	}
-	pages, err := g.timelines.Pages(g.reads, behind, maxRecover, limit)
+	pages, err := g.timelines.Pages(g.reads, behind, limit)
 	if err != nil {
 		return nil, err
 	}
 	for i, page := range pages {
-		list[which[i]] = c.complete(behind[i], page)
+		at := which[behind[i].Topic]
+		list[at] = c.complete(behind[i], starts[at].head, page)
 	}
 	return list, nil
 }
 
-// complete reports whether the records after a position are complete and within the client's budget.
-func (c *client) complete(after store.After, page store.Page) missed {
+// complete returns the records after a position with whether they are complete up to the head, and within the client's
+// budget. Later records are delivered.
+func (c *client) complete(after store.After, head uint64, page store.Page) missed {
 	first := after.Seq + 1
 	if after.Seq == 0 && im.TopicInvitation(after.Topic) != "" { // its sequences begin with a time
 		if first = page.Floor + 1; page.Head == page.Floor {
@@ -452,11 +461,12 @@ func (c *client) complete(after store.After, page store.Page) missed {
 	for i := range page.Records {
 		size += int64(len(page.Records[i].Body)) + perRecord
 	}
-	if n := len(page.Records); n > 0 && page.Records[0].Seq == first && page.Records[n-1].Seq == page.Head &&
+	if n := len(page.Records); n > 0 && page.Records[0].Seq == first && page.Records[n-1].Seq >= head &&
 		(c.is(stateOnline) || c.budget.Add(-size) >= 0) {
+		page.Head = page.Records[n-1].Seq
 		return missed{page, true}
 	}
-	return missed{Page: store.Page{Head: page.Head}}
+	return missed{Page: store.Page{Head: head}}
 }
 
 // listen subscribes a client to one more topic, after a sequence; since is the sequence of the change. A client that

@@ -17,6 +17,7 @@ import (
 	"github.com/beckon-im/beckon/internal/signaling"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/personaldata"
+	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -104,7 +105,7 @@ const timeoutsWritten = 200 * time.Millisecond
 func (p *Privacy) end(ctx context.Context, user string) error {
 	by := rpc.Caller{UserID: user, Server: true}
 	for {
-		open, err := p.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
+		open, err := userstate.OpenInvitations(ctx, p.Store, user, userstate.MaxSnapshot)
 		if err != nil {
 			return im.Internal(err)
 		}
@@ -124,7 +125,7 @@ func (p *Privacy) end(ctx context.Context, user string) error {
 				ended++
 			}
 		}
-		if len(open) < store.MaxSnapshot {
+		if len(open) < userstate.MaxSnapshot {
 			return nil
 		}
 		if ended == 0 { // their timeouts are being written

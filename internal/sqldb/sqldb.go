@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Dialect holds the differences between the engines' SQL.
@@ -147,6 +148,16 @@ type Query struct {
 	Args []any
 	Scan func(Row) error
 }
+
+// And returns a row that scans more columns than its scan function knows, after them.
+func And(row Row, more ...any) Row { return &extended{row, more} }
+
+type extended struct {
+	Row
+	more []any
+}
+
+func (e *extended) Scan(into ...any) error { return e.Row.Scan(slices.Concat(into, e.more)...) }
 
 // ErrBroken is the error of a commit that may or may not be durable. No later commit can be durable: the server must
 // restart.

@@ -170,7 +170,7 @@ func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *
 	err error) {
 	d = &ConversationState{Contact: &im.Contact{UserID: user, Peer: peer}}
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
+		if own, err = readHead(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		scan, text, key := scanConversation, queries.Text("Conversation"), peer
@@ -189,7 +189,7 @@ func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *
 // Conversations reads all conversations of a user, and the head of the user's own timeline in the same snapshot.
 func (s *Store) Conversations(ctx context.Context, user string) (list []ConversationState, own uint64, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
+		if own, err = readHead(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		if list, err = sqldb.All(ctx, r, scanConversation, queries.Text("Conversations"), user); err != nil {

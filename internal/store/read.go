@@ -15,6 +15,11 @@ func (s *Store) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	return s.db.View(ctx, f)
 }
 
+// ReadAll runs queries in one snapshot, sent together.
+func (s *Store) ReadAll(ctx context.Context, list []sqldb.Query) error {
+	return s.db.ReadAll(ctx, list)
+}
+
 // Page is a range of records of one topic, read together with the topic's ends.
 type Page struct {
 	Records []txn.Record // oldest first
@@ -22,46 +27,64 @@ type Page struct {
 	Floor   uint64       // the last sequence that was trimmed: readers before it have lost records
 }
 
+// Records returns the records of a topic after a sequence: at most limit, and about maxBytes of bodies.
+func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
+	size := 0
+	err = s.db.ReadAll(ctx, []sqldb.Query{ReadEnds(topic, &p.Head, &p.Floor),
+		topicRecords(topic, after, limit, func(r txn.Record) error {
+			p.Records = append(p.Records, r)
+			if size += len(r.Body); size >= maxBytes {
+				return sqldb.ErrStopScan
+			}
+			return nil
+		})})
+	s.unanswered.cut(topic, &p)
+	return p, err
+}
+
+func topicRecords(topic string, after uint64, limit int, f func(txn.Record) error) sqldb.Query {
+	return sqldb.Query{Text: queries.Text("TopicRecords"), Args: []any{topic, after, limit},
+		Scan: func(row sqldb.Row) error {
+			r := txn.Record{Topic: topic}
+			if err := row.Scan(&r.Seq, &r.At, &r.Device, &r.Listen, &r.Body, &r.Audience); err != nil {
+				return err
+			}
+			return f(r)
+		}}
+}
+
 // After is a position in a topic.
 type After struct {
 	Topic string
 	Seq   uint64
+	Limit int // records to read; the topic may have more
 }
 
-// Records returns the records of a topic after a sequence: at most limit, and about maxBytes of bodies.
-func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (Page, error) {
-	pages, err := s.Pages(ctx, []After{{topic, after}}, limit, maxBytes)
-	if err != nil {
-		return Page{}, err
-	}
-	return pages[0], nil
-}
+// together limits the topics and the records that are read together.
+const together = 500
 
-// pagesTogether is the number of topics that are read together.
-const pagesTogether = 100
-
-// Pages returns a page of records of each of some topics: at most limit records of each, and about maxBytes of bodies
-// in all.
-func (s *Store) Pages(ctx context.Context, list []After, limit, maxBytes int) ([]Page, error) {
+// Pages returns the records after positions in some topics. In all they have at most maxBytes of bodies: a topic whose
+// records exceed the rest of it has a page without records, as have all topics after four times maxBytes were read.
+func (s *Store) Pages(ctx context.Context, list []After, maxBytes int) ([]Page, error) {
 	pages := make([]Page, len(list))
-	for from := 0; from < len(list); from += pagesTogether {
+	rest, unread := maxBytes, 4*maxBytes
+	for from := 0; from < len(list) && unread > 0; {
 		var reads []sqldb.Query
-		for i := from; i < min(len(list), from+pagesTogether); i++ {
-			p, topic := &pages[i], list[i].Topic
-			reads = append(reads, topicHead(topic, &p.Head, &p.Floor), sqldb.Query{
-				Text: queries.Text("TopicRecords"), Args: []any{topic, list[i].Seq, limit},
-				Scan: func(row sqldb.Row) error {
-					rec := txn.Record{Topic: topic}
-					if err := row.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
-						return err
-					}
-					p.Records = append(p.Records, rec)
-					if maxBytes -= len(rec.Body); maxBytes <= 0 {
+		for rows := 0; from < len(list) && len(reads) < 2*together && rows < together; from++ {
+			p, a, size := &pages[from], list[from], 0
+			rows += a.Limit
+			reads = append(reads, ReadEnds(a.Topic, &p.Head, &p.Floor), topicRecords(a.Topic, a.Seq, a.Limit,
+				func(r txn.Record) error {
+					size += len(r.Body)
+					unread -= len(r.Body)
+					if rest -= len(r.Body); rest < 0 {
+						rest += size
+						p.Records = nil
 						return sqldb.ErrStopScan
 					}
+					p.Records = append(p.Records, r)
 					return nil
-				},
-			})
+				}))
 		}
 		if err := s.db.ReadAll(ctx, reads); err != nil {
 			return nil, err
@@ -73,14 +96,16 @@ func (s *Store) Pages(ctx context.Context, list []After, limit, maxBytes int) ([
 	return pages, nil
 }
 
-func topicHead(topic string, head, floor *uint64) sqldb.Query {
+// ReadEnds returns the query of the ends of a topic: its last sequence, and the last that was trimmed.
+func ReadEnds(topic string, head, floor *uint64) sqldb.Query {
 	return sqldb.Query{Text: queries.Text("TopicHead"), Args: []any{topic},
 		Scan: func(row sqldb.Row) error { return row.Scan(head, floor) }}
 }
 
-func readTopic(ctx context.Context, r sqldb.Reader, topic string) (head, floor uint64, err error) {
+func readHead(ctx context.Context, r sqldb.Reader, topic string) (head uint64, err error) {
+	var floor uint64
 	err = r.Read(ctx, queries.Text("TopicHead"), func(row sqldb.Row) error { return row.Scan(&head, &floor) }, topic)
-	return head, floor, err
+	return head, err
 }
 
 // Head returns the sequence of the last record of a topic that may be read; 0 when it has none.
@@ -88,18 +113,11 @@ func (s *Store) Head(ctx context.Context, topic string) (uint64, error) {
 	if seq, ok := s.heads.get(topic); ok {
 		return s.unanswered.readable(topic, seq), nil
 	}
-	head, _, err := readTopic(ctx, s.db, topic)
+	head, err := readHead(ctx, s.db, topic)
 	if err == nil {
 		s.heads.learn(topic, head)
 	}
 	return s.unanswered.readable(topic, head), err
-}
-
-// Reaches reports whether a topic has a record with this sequence or a later one, also one that may not be read yet: a
-// device may have it from another node.
-func (s *Store) Reaches(ctx context.Context, topic string, seq uint64) (bool, error) {
-	head, _, err := readTopic(ctx, s.db, topic)
-	return head >= seq, err
 }
 
 // Invitation reads an invitation; nil when there is none.
@@ -223,13 +241,7 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 	if len(ask) == 0 {
 		return s.readableOf(heads), nil
 	}
-	err := s.db.ReadIn(ctx, queries.Text("TopicHeads"), ask, func(rows sqldb.Row) error {
-		var topic string
-		var head uint64
-		err := rows.Scan(&topic, &head)
-		heads[topic] = head
-		return err
-	})
+	err := s.readHeads(ctx, ask, heads)
 	if err == nil {
 		for _, t := range ask {
 			s.heads.learn(t, heads[t])
@@ -243,4 +255,24 @@ func (s *Store) readableOf(heads map[string]uint64) map[string]uint64 {
 		heads[t] = s.unanswered.readable(t, head)
 	}
 	return heads
+}
+
+func (s *Store) readHeads(ctx context.Context, topics []string, heads map[string]uint64) error {
+	return s.db.ReadIn(ctx, queries.Text("TopicHeads"), topics, func(rows sqldb.Row) error {
+		var topic string
+		var head uint64
+		err := rows.Scan(&topic, &head)
+		heads[topic] = head
+		return err
+	})
+}
+
+// Lasts returns the sequences of the last records of topics, also of those that may not be read yet: a device may have
+// them from another node. Topics without records are left out.
+func (s *Store) Lasts(ctx context.Context, topics []string) (map[string]uint64, error) {
+	lasts := map[string]uint64{}
+	if len(topics) == 0 {
+		return lasts, nil
+	}
+	return lasts, s.readHeads(ctx, topics, lasts)
 }

@@ -223,8 +223,8 @@ func TestDatabaseClockBehindAtStart(t *testing.T) {
 	}
 }
 
-// TestStartAfterNote: a node that starts while the last noted time is a little ahead of the database's clock follows that
-// time, and goes no further.
+// TestStartAfterNote: a node that starts while the last noted time is a little ahead of the database's clock follows
+// that time, and goes no further.
 func TestStartAfterNote(t *testing.T) {
 	pg, url := newDatabase(t)
 	opt := store.Options{Postgres: url, Log: slog.New(slog.DiscardHandler)}
@@ -236,9 +236,9 @@ func TestStartAfterNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	const ahead = 900
-	if err := pg.SQL(t.Context(), databaseName, fmt.Sprintf("INSERT INTO meta (name, value) SELECT 'time', (ms + %d) || ' ' || ms "+
-		"FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) c ON CONFLICT (name) DO UPDATE SET "+
-		"value = excluded.value", ahead)); err != nil {
+	if err := pg.SQL(t.Context(), databaseName, fmt.Sprintf("INSERT INTO meta (name, value) "+
+		"SELECT 'time', (ms + %d) || ' ' || ms FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) c "+
+		"ON CONFLICT (name) DO UPDATE SET value = excluded.value", ahead)); err != nil {
 		t.Fatal(err)
 	}
 	s, err := store.Open(t.Context(), opt)

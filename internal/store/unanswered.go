@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -73,6 +72,9 @@ func (u *unanswered) readable(topic string, head uint64) uint64 {
 	return head
 }
 
+// Readable returns the last sequence of a topic that may be read, of a head that was read before.
+func (s *Store) Readable(topic string, head uint64) uint64 { return s.unanswered.readable(topic, head) }
+
 // AllReadable reports whether all committed records of a topic may be read.
 func (s *Store) AllReadable(topic string) bool {
 	s.unanswered.mu.RLock()
@@ -86,23 +88,4 @@ func (u *unanswered) cut(topic string, p *Page) {
 	for n := len(p.Records); n > 0 && p.Records[n-1].Seq > p.Head; n-- {
 		p.Records = p.Records[:n-1]
 	}
-}
-
-// cutSnapshot moves the positions of a snapshot before the records that may not be read yet. Their changes are in it
-// already: sessions ignore events of a known version.
-func (u *unanswered) cutSnapshot(user string, snap *Snapshot) {
-	u.cutEnds(im.UserTopic(user), &snap.Ends)
-	for i := range snap.Groups {
-		g := &snap.Groups[i]
-		u.cutEnds(im.GroupTopic(g.GroupID), &g.Ends)
-	}
-	for i := range snap.Invitations {
-		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
-			u.cutEnds(im.InvitationTopic(o.Invitation.ID), &o.Ends)
-		}
-	}
-}
-
-func (u *unanswered) cutEnds(topic string, e *Ends) {
-	e.Last, e.Head = e.Head, u.readable(topic, e.Head)
 }

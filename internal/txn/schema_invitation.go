@@ -2,7 +2,6 @@ package txn
 
 import (
 	"encoding/json"
-	"slices"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/invite"
@@ -125,12 +124,9 @@ func (s *scannedInvitation) invitation() (*invite.Invitation, error) {
 }
 
 // ScanInvitation reads the columns of an invitation.
-func ScanInvitation(row sqldb.Row) (*invite.Invitation, error) { return ScanInvitationAnd(row) }
-
-// ScanInvitationAnd reads the columns of an invitation, and more.
-func ScanInvitationAnd(row sqldb.Row, more ...any) (*invite.Invitation, error) {
+func ScanInvitation(row sqldb.Row) (*invite.Invitation, error) {
 	var s scannedInvitation
-	if err := row.Scan(append(s.fields(), more...)...); err != nil {
+	if err := row.Scan(s.fields()...); err != nil {
 		return nil, err
 	}
 	return s.invitation()
@@ -187,11 +183,11 @@ func ScanInvitee(row sqldb.Row) (*invite.Invitee, error) {
 	return s.invitee(), err
 }
 
-// ScanInvited reads the columns of an invitee, then those of the invitation, and more.
-func ScanInvited(row sqldb.Row, more ...any) (*invite.Invitation, *invite.Invitee, error) {
+// ScanInvited reads the columns of an invitee, then those of the invitation.
+func ScanInvited(row sqldb.Row) (*invite.Invitation, *invite.Invitee, error) {
 	var head scannedInvitation
 	var part scannedInvitee
-	if err := row.Scan(slices.Concat(part.fields(), head.fields(), more)...); err != nil {
+	if err := row.Scan(append(part.fields(), head.fields()...)...); err != nil {
 		return nil, nil, err
 	}
 	v, err := head.invitation()

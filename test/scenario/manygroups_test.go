@@ -37,29 +37,41 @@ func importMany(s *scene, owner, member string, n int) []string {
 type inbox struct {
 	mu   sync.Mutex
 	seen map[string]int
+	more chan struct{} // signals a message
 }
+
+func newInbox() *inbox { return &inbox{seen: map[string]int{}, more: make(chan struct{}, 1)} }
 
 func (b *inbox) listener() client.Listener {
 	return client.Listener{OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) {
 		b.mu.Lock()
-		defer b.mu.Unlock()
 		b.seen[m.Text]++
+		b.mu.Unlock()
+		select {
+		case b.more <- struct{}{}:
+		default: // already signaled
+		}
 	}}
 }
 
 // await waits until a device has exactly the wanted messages.
 func (b *inbox) await(t *testing.T, want map[string]int) {
 	t.Helper()
-	var seen map[string]int
-	for end := time.Now().Add(beckontest.Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	end := time.NewTimer(beckontest.Patience)
+	defer end.Stop()
+	for {
 		b.mu.Lock()
-		seen = maps.Clone(b.seen)
+		seen := maps.Clone(b.seen)
 		b.mu.Unlock()
 		if maps.Equal(seen, want) {
 			return
 		}
+		select {
+		case <-b.more:
+		case <-end.C:
+			t.Fatalf("%d messages, want %d: %v", len(seen), len(want), seen)
+		}
 	}
-	t.Fatalf("%d messages, want %d: %v", len(seen), len(want), seen)
 }
 
 // TestManyGroups: a user of 150 groups receives what was said in all of them while the program was closed, and what is
@@ -68,7 +80,7 @@ func TestManyGroups(t *testing.T) {
 	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6})}
 	groups := importMany(s, "bob", "ann", 150)
 	file := client.FileStore(filepath.Join(t.TempDir(), "ann.json"))
-	box := &inbox{seen: map[string]int{}}
+	box := newInbox()
 	open := func() *client.Client {
 		return s.DeviceWith(client.Options{Token: s.Token("ann"), DeviceID: "a1", Store: file, Listener: box.listener()})
 	}

@@ -151,7 +151,8 @@ func (c *Bench) print(r *benchResult) error {
 		fmt.Fprintf(w, "database per flow\t%.2f round trips, %.0f bytes\n", r.TripsPerFlow, r.BytesPerFlow)
 	}
 	if r.CPUPerConnect > 0 {
-		fmt.Fprintf(w, "per connect\t%.0f µs of server CPU, %.2f round trips to the database\n", r.CPUPerConnect, r.TripsPerUser)
+		fmt.Fprintf(w, "per connect\t%.0f µs of server CPU, %.2f round trips to the database\n", r.CPUPerConnect,
+			r.TripsPerUser)
 	}
 	if r.RSS > 0 {
 		fmt.Fprintf(w, "server resident memory\t%.1f MiB\n", float64(r.RSS)/(1<<20))

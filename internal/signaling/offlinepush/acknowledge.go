@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/internal/delay"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -99,7 +99,7 @@ func (g *Watch) ringUnproven(ctx context.Context, u opened) {
 		var mine *invite.Invitee
 		if mine, err = g.Store.Invitee(ctx, u.inviteID, p.user); err == nil && awaits(mine, g.Store.Now()) &&
 			mine.RingingAt == 0 {
-			err = g.ringOnDevices(ctx, p.user, []store.OpenInvitation{{Invitation: *v, Mine: mine}})
+			err = g.ringOnDevices(ctx, p.user, []userstate.OpenInvitation{{Invitation: *v, Mine: mine}})
 		}
 	}
 	if err != nil && ctx.Err() == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -137,7 +138,8 @@ func (g *Watch) search(ctx context.Context) {
 
 // ringOn pushes the open invitations of a user to the devices with tokens that are not connected and were not pushed.
 func (g *Watch) ringOn(ctx context.Context, user string) {
-	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot) // mostly none, and cheaper than asking other nodes
+	// mostly none, and cheaper than asking other nodes
+	open, err := userstate.OpenInvitations(ctx, g.Store, user, userstate.MaxSnapshot)
 	if err == nil && len(open) > 0 {
 		err = g.ringOnDevices(ctx, user, open)
 	}
@@ -164,7 +166,7 @@ func (g *Watch) unconnected(ctx context.Context, user string) ([]outbox.Token, e
 	return slices.DeleteFunc(tokens, func(t outbox.Token) bool { return here.Has(t.DeviceID) }), nil
 }
 
-func (g *Watch) ringOnDevices(ctx context.Context, user string, open []store.OpenInvitation) error {
+func (g *Watch) ringOnDevices(ctx context.Context, user string, open []userstate.OpenInvitation) error {
 	tokens, err := g.unconnected(ctx, user)
 	if err != nil || len(tokens) == 0 {
 		return err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -43,7 +43,7 @@ type Connected struct {
 // a restart.
 func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hello,
 	transport map[string]Position) (*Connected, error) {
-	snap, err := r.Store.Snapshot(ctx, by.UserID)
+	snap, err := userstate.ReadSnapshot(ctx, r.Store, by.UserID)
 	if err != nil {
 		return nil, im.Internal(err)
 	}
@@ -53,10 +53,10 @@ func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hell
 		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: r.Store.Epoch(),
 		Positions: map[string]uint64{},
 	}
-	snap.Invitations = slices.DeleteFunc(snap.Invitations, func(o store.OpenInvitation) bool {
+	snap.Invitations = slices.DeleteFunc(snap.Invitations, func(o userstate.OpenInvitation) bool {
 		return o.Invitation.OnlineUserOnly && !slices.Contains(hello.Held, o.Invitation.ID)
 	})
-	list, whole := viewOpen(snap.Invitations, store.MaxSnapshot, snap.Now)
+	list, whole := viewOpen(snap.Invitations, userstate.MaxSnapshot, snap.Now)
 	c.welcome.Invitations, c.welcome.More = list, !whole
 	if err := c.gather(ctx, by, snap); err != nil {
 		return nil, im.Internal(err)
@@ -158,7 +158,7 @@ type connecting struct {
 	list      []Listening
 }
 
-func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snapshot) error {
+func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *userstate.Snapshot) error {
 	c.listen(im.UserTopic(by.UserID), snap.Ends, snap.Head, 0)
 	joined, err := c.joinedMeanwhile(ctx, im.UserTopic(by.UserID), snap.Head)
 	if err != nil {
@@ -222,7 +222,7 @@ func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[s
 	for topic := range c.hello.Positions {
 		add(topic)
 	}
-	past, err := c.r.Store.PastInvitations(ctx, by.UserID, ids)
+	past, err := userstate.PastInvitations(ctx, c.r.Store, by.UserID, ids)
 	if err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ const (
 
 // listen adds a topic: from the position of the transport, or after the position that the device stored, or else
 // after the given sequence. Records before the sequence joined are not delivered.
-func (c *connecting) listen(topic string, ends store.Ends, after, joined uint64) {
+func (c *connecting) listen(topic string, ends userstate.Ends, after, joined uint64) {
 	c.welcome.Positions[topic] = ends.Head
 	if p, ok := c.transport[topic]; ok && p.Seq >= joined {
 		c.list = append(c.list, Listening{Name: topic, Recover: true})

@@ -8,6 +8,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -129,13 +130,13 @@ func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller,
 		return res, internal(err)
 	}
 	if req.Limit == 0 {
-		limit = store.MaxSnapshot
+		limit = userstate.MaxSnapshot
 	}
-	open, err := r.Store.OpenInvitations(ctx, by.UserID, limit)
+	open, err := userstate.OpenInvitations(ctx, r.Store, by.UserID, limit)
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	open = slices.DeleteFunc(open, func(o store.OpenInvitation) bool { return o.Invitation.OnlineUserOnly })
+	open = slices.DeleteFunc(open, func(o userstate.OpenInvitation) bool { return o.Invitation.OnlineUserOnly })
 	list, whole := viewOpen(open, limit, res.ServerTime)
 	res.Invitations, res.More = list, !whole
 	return res, nil
@@ -191,7 +192,7 @@ func internal(err error) error {
 const maxWelcome = 64 << 10
 
 // viewOpen returns the views of open invitations, and reports whether these are all of them.
-func viewOpen(open []store.OpenInvitation, limit int, now int64) (list []protocol.Invitation, whole bool) {
+func viewOpen(open []userstate.OpenInvitation, limit int, now int64) (list []protocol.Invitation, whole bool) {
 	size := 0
 	list = make([]protocol.Invitation, 0, min(len(open), limit))
 	for i := range open {

@@ -14,6 +14,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/retention"
+	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -36,6 +37,7 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"AnUnwritableUnitFailsAlone", poison},
 		{"EverythingSurvivesReopening", reopen},
 		{"SnapshotsAreOfOneMoment", snapshots},
+		{"ALargePageLeavesSpaceForOthers", pages},
 		{"MarksExpire", tombstones},
 		{"OnlineRecordsAreNotKept", online},
 		{"GlareIsSeenInTheSameBatch", glare},
@@ -333,6 +335,41 @@ func reopen(t *testing.T, open Engine) {
 	}
 }
 
+func pages(t *testing.T, open Engine) {
+	s := open(t)
+	Run(t, s, nil)
+	var list []store.After
+	large := strings.Repeat("x", 1000)
+	for i := range 300 {
+		topic, records, body := fmt.Sprint("group:", i), 2, "x"
+		if i%100 == 0 {
+			records, body = 5, large
+		}
+		if err := Do(t, s, txn.ReadSet{Topics: []string{topic}}, func(tx *txn.Tx) error {
+			for range records {
+				tx.Append(topic, txn.Draft{Body: &note{body}})
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, store.After{Topic: topic, Seq: 1, Limit: records - 1})
+	}
+	got, err := s.Pages(t.Context(), list, 3500)
+	if err != nil || len(got) != len(list) {
+		t.Fatalf("%d pages, %v", len(got), err)
+	}
+	for i, p := range got {
+		want := list[i].Limit
+		if i%100 == 0 {
+			want = 0 // they do not fit
+		}
+		if len(p.Records) != want || want > 0 && (p.Records[0].Seq != 2 || p.Head != 2) || p.Floor != 0 {
+			t.Errorf("page %d: %d records, head %d; want %d records", i, len(p.Records), p.Head, want)
+		}
+	}
+}
+
 func snapshots(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
@@ -347,16 +384,16 @@ func snapshots(t *testing.T, open Engine) {
 		}); err != nil {
 		t.Fatal(err)
 	}
-	snap, err := s.Snapshot(t.Context(), "b")
+	snap, err := userstate.ReadSnapshot(t.Context(), s, "b")
 	if err != nil || snap.Head != 1 || len(snap.Groups) != 1 || snap.Groups[0].Head != 1 || len(snap.Invitations) != 1 ||
 		snap.Invitations[0].Mine.UserID != "b" {
 		t.Errorf("b sees %+v, %v", snap, err)
 	}
-	snap, err = s.Snapshot(t.Context(), "a")
+	snap, err = userstate.ReadSnapshot(t.Context(), s, "a")
 	if err != nil || len(snap.Invitations) != 1 || snap.Invitations[0].Mine != nil {
 		t.Errorf("a sees %+v, %v", snap, err)
 	}
-	snap, err = s.Snapshot(t.Context(), "stranger")
+	snap, err = userstate.ReadSnapshot(t.Context(), s, "stranger")
 	if err != nil || snap.Head != 0 || len(snap.Invitations) != 0 {
 		t.Errorf("a stranger sees %+v, %v", snap, err)
 	}

@@ -322,6 +322,8 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Raises the entry of a user with connected media. */
   #enters(p: RemoteParticipant, active = p.isActive): void {
+    // LiveKit may hold the event back until the user has left.
+    if (this.#room?.remoteParticipants.get(p.identity) !== p) return;
     if (!this.#in || !active || this.#others.has(p.identity)) return;
     this.#others.add(p.identity);
     this.emit('onRemoteUserEnterRoom', { userID: p.identity });
@@ -364,7 +366,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #listen(room: LiveKitRoom): void {
     globalThis.addEventListener?.('pagehide', this.#onPageHide);
-    mendRejoin(room, this.#sent);
+    mendRejoin(room);
     const update = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#update(p, pub);
     const local = (): void =>
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
@@ -379,6 +381,7 @@ export class Room extends Emitter<RoomEvents> {
         this.emit('onRemoteUserLeaveRoom', { userID: p.identity });
       })
       .on(RoomEvent.TrackSubscribed, (track, pub, p) => {
+        if (pub.track !== track || room.remoteParticipants.get(p.identity) !== p) return; // held back, and over
         if (track.kind === Track.Kind.Audio) {
           const el = track.attach();
           el.hidden = true;

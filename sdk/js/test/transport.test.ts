@@ -97,22 +97,24 @@ test('a session over HTTP streaming survives a restart of the server, and ends w
   other.close();
 });
 
-test('a connect request that was given up arrives after the next one: the session goes on', async () => {
-  let kicked = false;
-  at.client.on('onKickedOffline', () => (kicked = true));
-  at.client.on('onDisconnected', () => (kicked = true));
-  at.proxy.holdStream = true;
-  await at.client.connect();
-  assert.equal(streams(), 2); // the first one is held
-  const again = at.client.once('onConnected');
-  at.proxy.releaseRequest();
-  // The late request replaces the session on its node, and does not on another one.
-  await Promise.race([again, new Promise((resolve) => setTimeout(resolve, 3000))]);
-  await call();
-  assert.equal(kicked, false);
-  const gone = at.client.once('onKickedOffline');
-  const other = server.cluster.device(at.user, 'd');
-  await other.connect();
-  await gone; // by another program
-  other.close();
-});
+// On several nodes the late request may reach another node than the session, and does not replace it at once.
+if (!process.env['BECKON_E2E_NODES'])
+  test('a connect request that was given up arrives after the next one: the session goes on', async () => {
+    let kicked = false;
+    at.client.on('onKickedOffline', () => (kicked = true));
+    at.client.on('onDisconnected', () => (kicked = true));
+    at.proxy.holdStream = true;
+    await at.client.connect();
+    assert.equal(streams(), 2); // the first one is held
+    const [lost, again] = [at.client.once('onConnecting'), at.client.once('onConnected')];
+    at.proxy.releaseRequest();
+    await lost;
+    await again;
+    await call();
+    assert.equal(kicked, false);
+    const gone = at.client.once('onKickedOffline');
+    const other = server.cluster.device(at.user, 'd');
+    await other.connect();
+    await gone; // by another program
+    other.close();
+  });

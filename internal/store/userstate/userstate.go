@@ -1,10 +1,14 @@
-package store
+// Package userstate reads the state of a user for a device: the snapshot of a connect, open and past invitations.
+//
+// It does not decide what a device receives.
+package userstate
 
 import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -16,6 +20,10 @@ type Ends struct {
 	Floor uint64 // the last sequence that was trimmed
 	Last  uint64 // the last sequence, also if it may not be read yet
 }
+
+// cut moves the head before the records that may not be read yet. Their changes are in a snapshot already: sessions
+// ignore events of a known version.
+func (e *Ends) cut(s *store.Store, topic string) { e.Last, e.Head = e.Head, s.Readable(topic, e.Head) }
 
 // Membership is one group of a user, with the position after which the user reads it.
 type Membership struct {
@@ -49,11 +57,11 @@ const MaxSnapshot = 200
 // and strangers may have left hundreds. The connect reply has 64 KiB of them at most.
 const maxSnapshotData = 512 << 10
 
-// Snapshot reads the state for a connecting device of a user.
-func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
+// ReadSnapshot reads the state for a connecting device of a user.
+func ReadSnapshot(ctx context.Context, s *store.Store, user string) (*Snapshot, error) {
 	snap, open := &Snapshot{}, openReader{maxData: maxSnapshotData}
-	err := s.db.ReadAll(ctx, append([]sqldb.Query{
-		topicHead(im.UserTopic(user), &snap.Head, &snap.Floor),
+	err := s.ReadAll(ctx, append([]sqldb.Query{
+		store.ReadEnds(im.UserTopic(user), &snap.Head, &snap.Floor),
 		{Text: queries.Text("Memberships"), Args: []any{user}, Scan: func(row sqldb.Row) error {
 			var m Membership
 			err := row.Scan(&m.GroupID, &m.JoinedSeq, &m.Head, &m.Floor)
@@ -71,14 +79,22 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 		}},
 	}, open.reads(user, MaxSnapshot)...))
 	snap.Now, snap.Invitations, snap.Over = s.Now(), open.list, open.over
-	s.unanswered.cutSnapshot(user, snap)
+	snap.cut(s, im.UserTopic(user))
+	for i := range snap.Groups {
+		snap.Groups[i].cut(s, im.GroupTopic(snap.Groups[i].GroupID))
+	}
+	for i := range snap.Invitations {
+		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
+			o.cut(s, im.InvitationTopic(o.Invitation.ID))
+		}
+	}
 	return snap, err
 }
 
 // OpenInvitations reads the open invitations of a user.
-func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]OpenInvitation, error) {
+func OpenInvitations(ctx context.Context, s *store.Store, user string, limit int) ([]OpenInvitation, error) {
 	var open openReader
-	err := s.db.ReadAll(ctx, open.reads(user, limit))
+	err := s.ReadAll(ctx, open.reads(user, limit))
 	return open.list, err
 }
 
@@ -116,7 +132,7 @@ func (o *openReader) reads(user string, limit int) []sqldb.Query {
 }
 
 func scanInvited(row sqldb.Row) (o OpenInvitation, err error) {
-	v, w, err := txn.ScanInvited(row, &o.Head, &o.Floor)
+	v, w, err := txn.ScanInvited(sqldb.And(row, &o.Head, &o.Floor))
 	if err == nil {
 		o.Invitation, o.Mine = *v, w
 	}
@@ -124,7 +140,7 @@ func scanInvited(row sqldb.Row) (o OpenInvitation, err error) {
 }
 
 func scanOwn(row sqldb.Row) (o OpenInvitation, err error) {
-	v, err := txn.ScanInvitationAnd(row, &o.Head, &o.Floor)
+	v, err := txn.ScanInvitation(sqldb.And(row, &o.Head, &o.Floor))
 	if err == nil {
 		o.Invitation = *v
 	}
@@ -142,7 +158,7 @@ type PastInvitation struct {
 const neverInvited = -1
 
 // PastInvitations reads invitations by their ids for a user; unknown ids are left out.
-func (s *Store) PastInvitations(ctx context.Context, user string, ids []string) ([]PastInvitation, error) {
+func PastInvitations(ctx context.Context, s *store.Store, user string, ids []string) ([]PastInvitation, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -151,19 +167,20 @@ func (s *Store) PastInvitations(ctx context.Context, user string, ids []string) 
 		args = append(args, id)
 	}
 	var list []PastInvitation
-	err := s.db.Read(ctx, queries.Numbered("PastInvitations", 2, len(ids)), func(row sqldb.Row) error {
+	scan := func(row sqldb.Row) error {
 		var p PastInvitation
 		var flags int64
-		v, err := txn.ScanInvitationAnd(row, &p.Head, &p.Floor, &flags)
+		v, err := txn.ScanInvitation(sqldb.And(row, &p.Head, &p.Floor, &flags))
 		if err != nil {
 			return err
 		}
 		p.Invitation, p.Invited = *v, flags != neverInvited && flags&1 == 0
 		list = append(list, p)
 		return nil
-	}, args...)
+	}
+	err := s.ReadAll(ctx, []sqldb.Query{{Text: queries.Numbered("PastInvitations", 2, len(ids)), Args: args, Scan: scan}})
 	for i := range list {
-		s.unanswered.cutEnds(im.InvitationTopic(list[i].Invitation.ID), &list[i].Ends)
+		list[i].cut(s, im.InvitationTopic(list[i].Invitation.ID))
 	}
 	return list, err
 }
