@@ -107,9 +107,9 @@ type openReader struct {
 }
 
 func (o *openReader) reads(user string, limit int) []sqldb.Query {
-	query := func(name string, scan func(sqldb.Row) (OpenInvitation, error)) sqldb.Query {
+	query := func(text string, scan func(sqldb.Row) (OpenInvitation, error)) sqldb.Query {
 		data := 0
-		return sqldb.Query{Text: queries.Text(name), Args: []any{user, limit}, Scan: func(row sqldb.Row) error {
+		return sqldb.Query{Text: text, Args: []any{user, limit}, Scan: func(row sqldb.Row) error {
 			found, err := scan(row)
 			switch v := &found.Invitation; {
 			case err != nil:
@@ -126,8 +126,10 @@ func (o *openReader) reads(user string, limit int) []sqldb.Query {
 		}}
 	}
 	return []sqldb.Query{
-		query("OpenForInvitee", scanInvited), query("OpenByInviter", scanOwn), query("FollowedByInvitee", scanInvited),
-		query("AnsweredInGroups", scanInvited),
+		query(queries.Text("OpenForInvitee"), scanInvited),
+		query(queries.Text("OpenByInviter"), scanOwn),
+		query(queries.Text("FollowedByInvitee"), scanInvited),
+		query(queries.Text("AnsweredInGroups"), scanInvited),
 	}
 }
 
