@@ -83,8 +83,8 @@ func (f *fragile) Close(topic string) error {
 	return nil
 }
 
-// TestAFeedThatFailsToOpen: several clients join some topics at once, of which some cannot be opened. Nobody waits for
-// ever, each reader of a topic reads an open topic, and who could not join all reads none.
+// TestAFeedThatFailsToOpen: several clients join overlapping topics at the same time, and some topics fail to open. All
+// joins return, each topic with readers is open, and a client with an error reads none.
 func TestAFeedThatFailsToOpen(t *testing.T) {
 	h := open(t, Options{})
 	f := &fragile{open: map[string]bool{}}

@@ -60,11 +60,17 @@ type After struct {
 	Limit int // records to read; the topic may have more
 }
 
-// together limits the topics and the records that are read together.
+// perRecord is the estimated overhead of a record in memory beside its body, in bytes.
+const perRecord = 100
+
+// RecordSize returns the estimated size of a record in memory, in bytes.
+func RecordSize(r *txn.Record) int { return len(r.Body) + perRecord }
+
+// together limits the topics and the records of one round trip of Pages.
 const together = 500
 
-// Pages returns the records after positions in some topics. In all they have at most maxBytes of bodies: a topic whose
-// records exceed the rest of it has a page without records, as have all topics after four times maxBytes were read.
+// Pages returns the records after positions in topics, at most maxBytes by RecordSize. The page of a topic is empty if
+// its records do not fit into the rest. After four times maxBytes, nothing more is read.
 func (s *Store) Pages(ctx context.Context, list []After, maxBytes int) ([]Page, error) {
 	pages := make([]Page, len(list))
 	rest, unread := maxBytes, 4*maxBytes
@@ -75,9 +81,10 @@ func (s *Store) Pages(ctx context.Context, list []After, maxBytes int) ([]Page, 
 			rows += a.Limit
 			reads = append(reads, ReadEnds(a.Topic, &p.Head, &p.Floor), topicRecords(a.Topic, a.Seq, a.Limit,
 				func(r txn.Record) error {
-					size += len(r.Body)
-					unread -= len(r.Body)
-					if rest -= len(r.Body); rest < 0 {
+					n := RecordSize(&r)
+					size += n
+					unread -= n
+					if rest -= n; rest < 0 {
 						rest += size
 						p.Records = nil
 						return sqldb.ErrStopScan

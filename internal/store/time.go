@@ -54,7 +54,7 @@ func (s *Store) startClock(ctx context.Context) error {
 		return err
 	}
 	if r.Now < r.Latest {
-		to := r.Latest       // noted by a node whose reading of the clock was a little ahead
+		to := r.Latest       // the reading of the other node was a little ahead
 		if r.Raw < r.Noted { // the database's clock was set back, and commits may have followed the last note
 			s.opt.Log.Warn("database clock is behind the latest time", "by", millis(r.Latest-r.Now))
 			to += (2 * pingEvery).Milliseconds()

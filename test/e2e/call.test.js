@@ -240,7 +240,7 @@ async function camera(p, test) {
   }
 }
 
-test('LiveKit joins again while a call rings: the camera is still sent, and who accepts then is seen', async () => {
+test('full reconnects of LiveKit during ringing: the camera is sent, and the callee appears', async () => {
   await carol.context.addInitScript(() => {
     const Real = window.WebSocket;
     window.WebSocket = class extends Real {

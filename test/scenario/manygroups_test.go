@@ -74,8 +74,8 @@ func (b *inbox) await(t *testing.T, want map[string]int) {
 	}
 }
 
-// TestManyGroups: a user of 150 groups receives what was said in all of them while the program was closed, and what is
-// said afterwards, each once, also in a group joined and not in one left meanwhile.
+// TestManyGroups: a user in 150 groups receives each message once: those sent during the absence of the device, and the
+// later ones, also in a new group, and not in the group of a removed member.
 func TestManyGroups(t *testing.T) {
 	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6})}
 	groups := importMany(s, "bob", "ann", 150)

@@ -59,7 +59,7 @@ func (u usage) live() float64 {
 // collected returns the usage after the servers have collected garbage.
 func (b *bench) collected(ctx context.Context) usage {
 	for _, addr := range b.cmd.Collect {
-		for range 2 { // the first leaves what finalizers and pools still hold
+		for range 2 { // the first does not empty pools and finalizers
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/debug/pprof/heap?gc=1", http.NoBody)
 			if err != nil {
 				continue

@@ -30,12 +30,12 @@ type Position struct {
 	Epoch string
 }
 
-// Connected is what a connecting device reads.
+// Connected is the result of Connect.
 type Connected struct {
 	Welcome protocol.Welcome
 	Topics  []Listening
 	User    *txn.User // the settings of the user; nil without any
-	Follows []string  // the users to whose presence the user has subscribed
+	Follows []string  // the presence subscriptions of the user
 }
 
 // Connect reads the connect response of a device and the topics of its session. transport has the positions of the

@@ -337,7 +337,7 @@ func (d *DB) ReadAll(ctx context.Context, list []sqldb.Query) (err error) {
 	if err != nil {
 		return err
 	}
-	defer conn.Release() // closes a connection whose transaction has failed
+	defer conn.Release() // after a failed transaction it closes the connection
 	var queue pgx.Batch
 	queue.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	for _, q := range list {

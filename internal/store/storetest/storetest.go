@@ -339,7 +339,7 @@ func pages(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	var list []store.After
-	large := strings.Repeat("x", 1000)
+	large := strings.Repeat("x", 9500)
 	for i := range 300 {
 		topic, records, body := fmt.Sprint("group:", i), 2, "x"
 		if i%100 == 0 {
@@ -355,7 +355,7 @@ func pages(t *testing.T, open Engine) {
 		}
 		list = append(list, store.After{Topic: topic, Seq: 1, Limit: records - 1})
 	}
-	got, err := s.Pages(t.Context(), list, 3500)
+	got, err := s.Pages(t.Context(), list, 35_000)
 	if err != nil || len(got) != len(list) {
 		t.Fatalf("%d pages, %v", len(got), err)
 	}

@@ -1,6 +1,6 @@
 // Package userstate reads the state of a user for a device: the snapshot of a connect, open and past invitations.
 //
-// It does not decide what a device receives.
+// It decides nothing.
 package userstate
 
 import (
@@ -37,7 +37,7 @@ type Snapshot struct {
 	Now         int64
 	Ends                  // of the user topic
 	User        *txn.User // nil without settings
-	Follows     []string  // the users to whose presence the user has subscribed
+	Follows     []string  // the presence subscriptions of the user
 	Groups      []Membership
 	Invitations []OpenInvitation
 	Over        []string // invitations to several that are over and still followed by the user
@@ -149,14 +149,14 @@ func scanOwn(row sqldb.Row) (o OpenInvitation, err error) {
 	return o, err
 }
 
-// PastInvitation is an invitation whose topic a device has read before.
+// PastInvitation is an invitation with a topic in the positions of a device.
 type PastInvitation struct {
 	Invitation invite.Invitation
 	Invited    bool // the user is an invitee, and is to know of it
 	Ends
 }
 
-// neverInvited stands for the flags of a user who is not an invitee.
+// neverInvited replaces the flags of an invitee in the row of an invitation without the user.
 const neverInvited = -1
 
 // PastInvitations reads invitations by their ids for a user; unknown ids are left out.

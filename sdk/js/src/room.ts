@@ -15,9 +15,9 @@ import {
 import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
+import { publishWithRetry, repairFullReconnects } from './full-reconnect.js';
 import { Links, type Link } from './link.js';
 import { Pictures, type Paused } from './pictures.js';
-import { mendRejoin, publishThrough } from './rejoined.js';
 import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
@@ -53,7 +53,7 @@ export class Room extends Emitter<RoomEvents> {
   #pictures: Pictures | undefined;
   #lost = false; // onConnectionLost was raised, and no recovery since
   #sent = new Set<LocalTrack>(); // tracks of this device in this room
-  #wanted = new Set<'camera' | 'microphone'>(); // opened, and not closed since
+  #wanted = new Set<'camera' | 'microphone'>(); // open by request of the user
   #available = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
@@ -237,7 +237,7 @@ export class Room extends Emitter<RoomEvents> {
     const room = this.#requireRoom();
     this.#wanted.add(source);
     const wanted = (): boolean => this.#room === room && this.#wanted.has(source);
-    await publishThrough(room, wanted, () => publish(room.localParticipant));
+    await publishWithRetry(room, wanted, () => publish(room.localParticipant));
   }
 
   /** Mutes or unmutes the microphone. */
@@ -322,7 +322,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Raises the entry of a user with connected media. */
   #enters(p: RemoteParticipant, active = p.isActive): void {
-    // LiveKit may hold the event back until the user has left.
+    // LiveKit may emit a buffered event after the leave of the user.
     if (this.#room?.remoteParticipants.get(p.identity) !== p) return;
     if (!this.#in || !active || this.#others.has(p.identity)) return;
     this.#others.add(p.identity);
@@ -366,7 +366,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #listen(room: LiveKitRoom): void {
     globalThis.addEventListener?.('pagehide', this.#onPageHide);
-    mendRejoin(room);
+    repairFullReconnects(room);
     const update = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#update(p, pub);
     const local = (): void =>
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
@@ -381,7 +381,7 @@ export class Room extends Emitter<RoomEvents> {
         this.emit('onRemoteUserLeaveRoom', { userID: p.identity });
       })
       .on(RoomEvent.TrackSubscribed, (track, pub, p) => {
-        if (pub.track !== track || room.remoteParticipants.get(p.identity) !== p) return; // held back, and over
+        if (pub.track !== track || room.remoteParticipants.get(p.identity) !== p) return; // buffered, and outdated
         if (track.kind === Track.Kind.Audio) {
           const el = track.attach();
           el.hidden = true;

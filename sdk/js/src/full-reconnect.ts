@@ -1,23 +1,24 @@
-// What LiveKit's client (2.23.0) leaves undone when it joins a room again after a lost connection.
+// Workarounds for three faults of LiveKit's client (2.23.0) in a full reconnect: a new session after a restart of the
+// media server, for example.
 import { ConnectionState, RoomEvent, type Room } from 'livekit-client';
 
-/** Interval of the checks whether LiveKit has ended a reconnect, in milliseconds. */
+/** Poll interval of the state of a reconnect, in milliseconds. */
 const interval = 100;
 
-/** What this module uses of LiveKit's internals. */
+/** Internals of LiveKit's client. */
 interface Internals {
   emitBufferedEvents?(): void;
 }
 
-/** Mends what LiveKit does with a room and the tracks that this device sends when it joins the room again. */
-export function mendRejoin(room: Room): void {
-  // It would go on to send only the layers that had receivers before. Without any, the media server never sees the
-  // track, because it announces a track when its packets arrive.
+/** Corrects the published layers and the buffered events of a room after a full reconnect. */
+export function repairFullReconnects(room: Room): void {
+  // The client keeps the set of subscribed layers of the old session. If it is empty, the media server receives no
+  // packet of the track, and does not announce it.
   room.on(RoomEvent.LocalTrackUnpublished, ({ track }) => {
     if (track) Object.assign(track, { subscribedCodecs: undefined });
   });
-  // It holds events back until its reconnect has ended, but emits them when it is connected, up to two seconds earlier:
-  // users and tracks that come in between would stay unknown.
+  // The client buffers events up to two seconds longer than it flushes the buffer: new users and tracks in between
+  // stay unknown.
   room.on(RoomEvent.Reconnected, () => {
     const timer = setInterval(() => {
       const connected = room.state === ConnectionState.Connected;
@@ -27,31 +28,31 @@ export function mendRejoin(room: Room): void {
   });
 }
 
-/** Attempts of one publication. */
+/** Limit of the attempts of one publication. */
 const maxAttempts = 3;
 
 /**
- * Publishes a track, and does it again if the room was joined again meanwhile: LiveKit ends a publication then, and
- * publishes only the tracks that it has published before. wanted reports whether the track is still to be published.
+ * Publishes a track, with a retry after each full reconnect: LiveKit cancels pending publications, and republishes only
+ * published tracks. There is no retry after an error without a reconnect, in a closed room, or if wanted returns false.
  */
-export async function publishThrough(
+export async function publishWithRetry(
   room: Room,
   wanted: () => boolean,
   publish: () => Promise<unknown>,
 ): Promise<void> {
-  let rejoins = 0;
+  let reconnects = 0;
   const count = (): void => {
-    rejoins++;
+    reconnects++;
   };
   room.on(RoomEvent.Reconnecting, count);
   try {
     for (let attempt = 1; ; attempt++) {
-      const before = room.state === ConnectionState.Connected ? rejoins : -1;
+      const before = room.state === ConnectionState.Connected ? reconnects : -1;
       try {
         await publish();
         return;
       } catch (err) {
-        if (attempt === maxAttempts || rejoins === before) throw err;
+        if (attempt === maxAttempts || reconnects === before) throw err;
         while (room.state !== ConnectionState.Connected && room.state !== ConnectionState.Disconnected)
           await new Promise((resolve) => setTimeout(resolve, interval));
         if (room.state === ConnectionState.Disconnected || !wanted()) throw err;
