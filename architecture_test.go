@@ -20,7 +20,7 @@ const module = "github.com/beckon-im/beckon"
 
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/freeport", "internal/sqldb", "internal/txn",
+	return []string{"im", "invite", "protocol", "protocol/operator", "internal/freeport", "internal/sqldb", "internal/txn",
 		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder",
@@ -209,7 +209,7 @@ func TestSizes(t *testing.T) {
 		t.Errorf("%d of %d functions have over 40 lines: %.1f %%; at most 8 %%", long, functions, 100*share)
 	}
 	// these limits may only fall
-	over := map[string]int{"protocol": 84_000, "internal/txn": 84_500}
+	over := map[string]int{"internal/txn": 84_500}
 	for pkg, n := range sizes {
 		if most := cmp.Or(over[pkg], maxPackage); n > most {
 			t.Errorf("the package %q has %d bytes; it has at most %d", pkg, n, most)

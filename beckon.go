@@ -60,6 +60,7 @@ type Server struct {
 	pushes    *push.Push
 	stats     *stats.Stats
 	retention *retention.Retention
+	privacy   *privacy.Privacy
 	tracer    *trace.Tracer // nil = no traces
 	audit     *logFile      // nil = no audit log
 	api       *api.API
@@ -255,6 +256,8 @@ func (s *Server) methods(sessions sessions) api.Services {
 	groups := group.New(s.store, s.signaling, sessions,
 		group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay, Log: s.cfg.Log})
 	s.groups = groups
+	s.privacy = privacy.New(privacy.Deps{Store: s.store, Invitations: s.signaling, Groups: groups, Users: s.users,
+		Files: s.files, Log: s.cfg.Log})
 	var connections console.Sessions = s.gateway
 	if s.presence != nil {
 		connections = s.presence
@@ -267,14 +270,13 @@ func (s *Server) methods(sessions sessions) api.Services {
 			chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted,
 				HasTokens: s.pushes.HasTokens, Devices: s.pushes.Devices(), PushDelay: s.pushes.MessageDelay(),
 				Here: func(user string) outbox.Connected { return outbox.ConnectedOf(s.gateway.Connected(user)) }}),
-		Groups: groups,
-		Users:  s.users,
-		Files:  s.files,
-		Rooms:  s.media,
-		Hooks:  s.hooks,
-		Pushes: s.pushes,
-		Privacy: &privacy.Privacy{Store: s.store, Invitations: s.signaling, Groups: groups, Users: s.users,
-			Files: s.files},
+		Groups:  groups,
+		Users:   s.users,
+		Files:   s.files,
+		Rooms:   s.media,
+		Hooks:   s.hooks,
+		Pushes:  s.pushes,
+		Privacy: s.privacy,
 		Console: console.New(s.store, connections, sessions, s.nodes),
 		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(),
 			protocol.QueuePush: s.pushes.Queue()}),
@@ -366,6 +368,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.pushes.Run(gctx) })
 	g.Go(func() error { return s.stats.Run(gctx, s.sample) })
 	g.Go(func() error { return s.retention.Run(gctx) })
+	g.Go(func() error { return s.privacy.Run(gctx) })
 	g.Go(func() error { return s.users.Run(gctx, s.delivery.Reads, s.delivery.DeliverLocal) })
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.signaling.NodeLost) })

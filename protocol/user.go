@@ -163,9 +163,25 @@ type ExportUserResponse struct {
 	Next    string            `json:"next,omitempty"` // absent = last page
 }
 
-// EraseUserResponse is the number of changed objects.
-type EraseUserResponse struct {
-	Records int `json:"records"` // rewritten messages and signaling on timelines of others
-	Groups  int `json:"groups"`  // memberships removed
-	Files   int `json:"files"`   // uploads removed
+// Erasure is the erasure of a user.
+type Erasure struct {
+	UserID    string `json:"userID"`
+	Done      bool   `json:"done"`               // true = nothing of the user's content is left
+	Stage     string `json:"stage"`              // sessions, groups, files, timeline, conversations, rows, copies or done
+	Position  string `json:"position,omitempty"` // in the stage, for people
+	StartedAt int64  `json:"startedAt"`          // milliseconds
+	EndedAt   int64  `json:"endedAt,omitempty"`  // milliseconds; absent = it is running
+	Records   int64  `json:"records"`            // rewritten messages and signaling on timelines of others
+	Groups    int64  `json:"groups"`             // memberships removed
+	Files     int64  `json:"files"`              // uploads removed
+	Error     string `json:"error,omitempty"`    // of the last attempt; it is repeated within 30 s
+}
+
+// EraseUserResponse is the state of the erasure after at most five seconds.
+type EraseUserResponse struct{ Erasure }
+
+// Connection is a connected device.
+type Connection struct {
+	UserID string `json:"userID"`
+	Device
 }

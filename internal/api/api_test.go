@@ -89,9 +89,9 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		Chat:   chat.New(s, nobody{}, chat.Options{}),
 		Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
 		Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes,
-		Privacy: &privacy.Privacy{Store: s, Invitations: e,
+		Privacy: privacy.New(privacy.Deps{Store: s, Invitations: e,
 			Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
-			Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+			Files: kept, Log: quiet}), Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
 		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(),
 			protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {

@@ -124,6 +124,7 @@ func (a *API) table() []*row {
 		audited(reads("Administration", "createToken", "Create a device token for a user.", a.createToken)),
 		audited(reads("Administration", "eraseUser",
 			"Erase the personal data of a user, including messages in the timelines of others.", a.Privacy.Erase)),
+		reads("Administration", "listErasures", "List running and recent erasures of users.", a.Privacy.List),
 		audited(reads("Administration", "exportUser", "Export all stored data of a user, in pages.",
 			a.Privacy.Export)),
 		reads("Administration", "listConnections", "List the device connections on all nodes.", a.Console.ListConnections),

@@ -20,8 +20,8 @@ func otherTests() map[string]string {
 		list[v] = "any user about any user"
 	}
 	for _, v := range []string{"importUsers", "importGroups", "sendGroupCustomData", "createToken", "revokeTokens",
-		"listHookEvents", "replayHookEvents", "eraseUser", "exportUser", "listConnections", "listOpenInvitations",
-		"traceInvitation", "getStats", "listUsers", "listGroups"} {
+		"listHookEvents", "replayHookEvents", "eraseUser", "listErasures", "exportUser", "listConnections",
+		"listOpenInvitations", "traceInvitation", "getStats", "listUsers", "listGroups"} {
 		list[v] = "the first table"
 	}
 	for _, v := range []string{"enterRoom", "exitRoom", "switchRole", "setRoomRole", "dismissRoom", "getRoom", "listCalls",

@@ -20,6 +20,7 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // Sessions lists the connections on all nodes.
@@ -61,7 +62,7 @@ func splitCursor(after string) (a, b string, err error) {
 
 // ListConnections returns a page of the connections on all nodes.
 func (c *Console) ListConnections(_ context.Context, _ rpc.Caller,
-	req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
+	req operator.ListConnectionsRequest) (res operator.ListConnectionsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -81,7 +82,7 @@ func (c *Console) ListConnections(_ context.Context, _ rpc.Caller,
 
 // ListOpenInvitations returns a page of the open invitations of all users.
 func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller,
-	req protocol.ListOpenInvitationsRequest) (res protocol.ListOpenInvitationsResponse, err error) {
+	req operator.ListOpenInvitationsRequest) (res operator.ListOpenInvitationsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -109,7 +110,7 @@ const maxTraced = 100
 
 // TraceInvitation returns the history of an invitation: deliveries, pushes and answers with their times.
 func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
-	req protocol.TraceInvitationRequest) (res protocol.TraceInvitationResponse, err error) {
+	req operator.TraceInvitationRequest) (res operator.TraceInvitationResponse, err error) {
 	if err := im.CheckInviteID(req.InviteID); err != nil {
 		return res, err
 	}
@@ -127,7 +128,7 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
 	}
 	res.ServerTime = c.store.Now()
 	res.Invitation = *protocol.ViewInvitation(v, invitees, res.ServerTime)
-	res.Events = append(res.Events, protocol.TraceEvent{At: v.CreatedAt, Event: "invited", Device: v.By.Device,
+	res.Events = append(res.Events, operator.TraceEvent{At: v.CreatedAt, Event: "invited", Device: v.By.Device,
 		Detail: v.Inviter})
 	for i := range invitees {
 		if res.Events, err = c.appendTrace(ctx, res.Events, v, &invitees[i]); err != nil {
@@ -135,9 +136,9 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
 		}
 	}
 	if !v.Over() && v.Deadline != 0 {
-		res.Events = append(res.Events, protocol.TraceEvent{At: v.Deadline, Event: "deadline"})
+		res.Events = append(res.Events, operator.TraceEvent{At: v.Deadline, Event: "deadline"})
 	}
-	slices.SortStableFunc(res.Events, func(a, b protocol.TraceEvent) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(res.Events, func(a, b operator.TraceEvent) int { return cmp.Compare(a.At, b.At) })
 	return res, nil
 }
 
@@ -160,13 +161,13 @@ func (c *Console) readInvitees(ctx context.Context, v *invite.Invitation, user s
 }
 
 // appendTrace appends the events of one invitee.
-func (c *Console) appendTrace(ctx context.Context, list []protocol.TraceEvent, v *invite.Invitation,
-	p *invite.Invitee) ([]protocol.TraceEvent, error) {
+func (c *Console) appendTrace(ctx context.Context, list []operator.TraceEvent, v *invite.Invitation,
+	p *invite.Invitee) ([]operator.TraceEvent, error) {
 	if p.RingingAt != 0 {
-		list = append(list, protocol.TraceEvent{At: p.RingingAt, Event: "ringing", UserID: p.UserID})
+		list = append(list, operator.TraceEvent{At: p.RingingAt, Event: "ringing", UserID: p.UserID})
 	}
 	if p.State != invite.Open {
-		list = append(list, protocol.TraceEvent{At: p.DecidedAt, Event: p.State.String(), UserID: p.UserID,
+		list = append(list, operator.TraceEvent{At: p.DecidedAt, Event: p.State.String(), UserID: p.UserID,
 			Device: p.By.Device, Detail: p.Reason})
 	}
 	if !p.Pushed {
@@ -178,7 +179,7 @@ func (c *Console) appendTrace(ctx context.Context, list []protocol.TraceEvent, v
 	}
 	for i := range pushes {
 		o := &pushes[i]
-		e := protocol.TraceEvent{At: o.At, UserID: p.UserID, Detail: o.Kind}
+		e := operator.TraceEvent{At: o.At, UserID: p.UserID, Detail: o.Kind}
 		switch o.State {
 		case txn.OutgoingDone:
 			e.Event = "pushed"
@@ -197,7 +198,7 @@ func (c *Console) appendTrace(ctx context.Context, list []protocol.TraceEvent, v
 
 // ListUsers returns a page of users.
 func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
-	req protocol.ListUsersRequest) (res protocol.ListUsersResponse, err error) {
+	req operator.ListUsersRequest) (res operator.ListUsersResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -211,13 +212,13 @@ func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
 		ids[i] = list[i].ID
 	}
 	devices := c.presence.Devices(ids...)
-	res.Users = make([]protocol.ListedUser, len(list))
+	res.Users = make([]operator.ListedUser, len(list))
 	for i := range list {
 		var p protocol.Profile
 		if list[i].Profile != "" {
 			_ = json.Unmarshal([]byte(list[i].Profile), &p) // written by this server
 		}
-		res.Users[i] = protocol.ListedUser{UserID: ids[i], Nick: p.Nick, Devices: devices[i], Pushes: list[i].Pushes}
+		res.Users[i] = operator.ListedUser{UserID: ids[i], Nick: p.Nick, Devices: devices[i], Pushes: list[i].Pushes}
 	}
 	if len(list) == limit {
 		res.Next = ids[limit-1]
@@ -227,7 +228,7 @@ func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
 
 // ListGroups returns a page of groups.
 func (c *Console) ListGroups(ctx context.Context, _ rpc.Caller,
-	req protocol.ListGroupsRequest) (res protocol.ListGroupsResponse, err error) {
+	req operator.ListGroupsRequest) (res operator.ListGroupsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err

@@ -8,7 +8,7 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/stats"
 	"github.com/beckon-im/beckon/internal/store/admin"
-	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // maxPoints limits the points in one response.
@@ -16,7 +16,7 @@ const maxPoints = 1000
 
 // GetStats returns statistics over time.
 func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
-	req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
+	req operator.GetStatsRequest) (res operator.GetStatsResponse, err error) {
 	finest := int64(stats.Step / time.Second)
 	now := c.store.Now()
 	if req.Until == 0 {
@@ -47,7 +47,7 @@ func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
 	}
 	res.Step, res.ServerTime = req.Step, now
 	for at := begin; at < req.Until; at += step {
-		res.Points = append(res.Points, protocol.StatPoint{At: at})
+		res.Points = append(res.Points, operator.StatPoint{At: at})
 	}
 	times := make([]map[string]int64, len(res.Points))
 	for _, f := range figures {
@@ -61,7 +61,7 @@ func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-func put(p *protocol.StatPoint, times *map[string]int64, f *admin.Figure) {
+func put(p *operator.StatPoint, times *map[string]int64, f *admin.Figure) {
 	switch f.Name {
 	case stats.Invited:
 		p.Invited = f.Sum
@@ -85,7 +85,7 @@ func put(p *protocol.StatPoint, times *map[string]int64, f *admin.Figure) {
 }
 
 // percentiles estimates percentiles by linear interpolation within the buckets.
-func percentiles(times map[string]int64) *protocol.Percentiles {
+func percentiles(times map[string]int64) *operator.Percentiles {
 	var total int64
 	for _, n := range times {
 		total += n
@@ -104,5 +104,5 @@ func percentiles(times map[string]int64) *protocol.Percentiles {
 		}
 		return from
 	}
-	return &protocol.Percentiles{P50: at(50), P90: at(90)}
+	return &operator.Percentiles{P50: at(50), P90: at(90)}
 }

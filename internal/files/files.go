@@ -385,17 +385,19 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 
 // Erase deletes the files that a user uploaded, and returns their number.
 func (f *Files) Erase(ctx context.Context, user string) (int, error) {
-	ids, err := personaldata.Files(ctx, f.store, user)
-	if err != nil {
-		return 0, im.Internal(err)
+	for total := 0; ; {
+		ids, err := personaldata.Files(ctx, f.store, user)
+		if err != nil || len(ids) == 0 {
+			return total, err
+		}
+		if err := f.Remove(ctx, ids); err != nil {
+			return total, err
+		}
+		if err := personaldata.DropFiles(ctx, f.store, ids); err != nil {
+			return total, err
+		}
+		total += len(ids)
 	}
-	if err := f.Remove(ctx, ids); err != nil {
-		return 0, im.Internal(err)
-	}
-	if err := personaldata.DropFiles(ctx, f.store, ids); err != nil {
-		return 0, im.Internal(err)
-	}
-	return len(ids), nil
 }
 
 // Remove removes the contents of files. Files that are not there are no error.

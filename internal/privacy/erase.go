@@ -1,14 +1,16 @@
 // Package privacy implements the methods that export and erase the data of a user.
 //
-// Erasing first ends the user's sessions, invitations and memberships through the methods of their packages, so that
-// other users are notified, and then erases the stored data.
+// An erasure first ends the user's sessions, invitations and memberships through the methods of their packages, so that
+// other users are notified, and then erases the stored data. It continues after a restart, on any node.
 package privacy
 
 import (
 	"context"
+	"log/slog"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/files"
@@ -17,119 +19,121 @@ import (
 	"github.com/beckon-im/beckon/internal/signaling"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/personaldata"
-	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/user"
-	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
-// Privacy implements the methods. All exported fields are required.
-type Privacy struct {
+// Deps are the parts that the methods use. All fields are required.
+type Deps struct {
 	Store       *store.Store
 	Invitations *signaling.Service
 	Groups      *group.Groups
 	Users       *user.Users
 	Files       *files.Files
-	busy        sync.Map // users being erased
+	Log         *slog.Logger
 }
 
-// Erase erases a user. A call that was interrupted can be repeated; finished steps stay finished.
+// Privacy implements the methods, and erases users in the background.
+type Privacy struct {
+	Deps
+	node string
+	wake chan struct{} // there is a new erasure
+}
+
+// New returns the methods. Erasures need Run.
+func New(d Deps) *Privacy {
+	return &Privacy{Deps: d, node: uuid.NewString()[:8], wake: make(chan struct{}, 1)}
+}
+
+const (
+	// eraseWait is the time for which eraseUser waits for the end of an erasure: small databases need less.
+	eraseWait = 5 * time.Second
+	erasePoll = 20 * time.Millisecond // doubled up to maxPoll
+	maxPoll   = 320 * time.Millisecond
+)
+
+// Erase begins the erasure of a user, and waits some seconds for its end.
 func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller,
 	req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
-	ctx = context.WithoutCancel(ctx) // it continues when the caller disconnects
-	if _, busy := p.busy.LoadOrStore(req.UserID, nil); busy {
-		return res, im.Bad("userID", "is being erased already")
+	if err := p.mayErase(ctx, req.UserID); err != nil {
+		return res, err
 	}
-	defer p.busy.Delete(req.UserID)
-	groups, err := p.groups(ctx, req.UserID)
+	e, err := personaldata.Start(ctx, p.Store, req.UserID)
 	if err != nil {
-		return res, err
-	}
-	if _, err := rpc.Call(ctx, p.Store, p.Users.RevokeTokens, rpc.Caller{Server: true},
-		protocol.RevokeTokensRequest(req)); err != nil {
-		return res, err
-	}
-	if err := p.end(ctx, req.UserID); err != nil {
-		return res, err
-	}
-	for _, g := range groups {
-		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g,
-			MemberList: []string{req.UserID}}}
-		if _, err := rpc.Call(ctx, p.Store, p.Groups.KickGroupMember, rpc.Caller{Server: true}, kick); err != nil &&
-			im.CodeOf(err) != im.CodeNoGroup {
-			return res, err
-		}
-		res.Groups++
-	}
-	if res.Files, err = p.Files.Erase(ctx, req.UserID); err != nil {
-		return res, err
-	}
-	if res.Records, err = personaldata.Erase(ctx, p.Store, req.UserID); err != nil {
 		return res, im.Internal(err)
+	}
+	p.look()
+	res.Erasure = shown(e)
+	end := time.Now().Add(eraseWait)
+	for poll := erasePoll; e.EndedAt == 0 && e.Error == "" && time.Now().Before(end); poll = min(2*poll, maxPoll) {
+		if !pause(ctx, poll) {
+			return res, nil // the caller is gone
+		}
+		if e, err = personaldata.Get(ctx, p.Store, req.UserID); err != nil || e == nil {
+			return res, im.Internal(err)
+		}
+		res.Erasure = shown(e)
 	}
 	return res, nil
 }
 
-// groups returns the groups of the user, and refuses owners, because their groups would be left without one.
-func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err error) {
+// List returns a page of the erasures that are running, or that ended in the last 30 days.
+func (p *Privacy) List(ctx context.Context, _ rpc.Caller,
+	req operator.ListErasuresRequest) (res operator.ListErasuresResponse, err error) {
+	limit, err := rpc.Page(req.Limit)
+	if err != nil {
+		return res, err
+	}
+	list, err := personaldata.List(ctx, p.Store, req.After, limit)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	res.Erasures = []protocol.Erasure{}
+	for i := range list {
+		res.Erasures = append(res.Erasures, shown(&list[i]))
+	}
+	if len(list) == limit {
+		res.Next = list[limit-1].UserID
+	}
+	return res, nil
+}
+
+// shown describes an erasure to callers.
+func shown(e *personaldata.Erasure) protocol.Erasure {
+	return protocol.Erasure{UserID: e.UserID, Done: e.EndedAt > 0, Stage: stageName(e.Stage), Position: e.Place,
+		StartedAt: e.At, EndedAt: e.EndedAt, Records: e.Records, Groups: e.Groups, Files: e.Files, Error: e.Error}
+}
+
+func stageName(s personaldata.Stage) string {
+	names := []string{"sessions", "groups", "files", "timeline", "conversations", "rows", "copies", "done"}
+	return names[min(int(s), len(names)-1)]
+}
+
+// mayErase refuses owners of groups, because their groups would be left without one.
+func (p *Privacy) mayErase(ctx context.Context, user string) error {
 	var owned []string
 	for after := ""; ; {
 		page, err := p.Store.Joined(ctx, user, after, rpc.MaxPage)
 		if err != nil {
-			return nil, im.Internal(err)
+			return im.Internal(err)
 		}
 		for i := range page {
 			if page[i].Owner == user {
 				owned = append(owned, page[i].ID)
 			}
-			ids, after = append(ids, page[i].ID), page[i].ID
+			after = page[i].ID
 		}
 		if len(page) < rpc.MaxPage {
 			break
 		}
 	}
 	if len(owned) > 0 {
-		return nil, im.Bad("userID", "owns "+strings.Join(owned[:min(len(owned), 20)], ", ")+
+		return im.Bad("userID", "owns "+strings.Join(owned[:min(len(owned), 20)], ", ")+
 			"; transfer these groups (transferGroupOwner) or dismiss them (dismissGroup) first")
 	}
-	return ids, nil
-}
-
-// timeoutsWritten is the pause for invitations past their deadline whose timeouts are not stored yet.
-const timeoutsWritten = 200 * time.Millisecond
-
-// end ends the open invitations of a user.
-func (p *Privacy) end(ctx context.Context, user string) error {
-	by := rpc.Caller{UserID: user, Server: true}
-	for {
-		open, err := userstate.OpenInvitations(ctx, p.Store, user, userstate.MaxSnapshot)
-		if err != nil {
-			return im.Internal(err)
-		}
-		ended := 0
-		for i := range open {
-			id := open[i].Invitation.ID
-			if open[i].Mine == nil {
-				_, err = rpc.Call(ctx, p.Store, p.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
-			} else {
-				_, err = rpc.Call(ctx, p.Store, p.Invitations.Reject, by,
-					protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
-			}
-			if err != nil && im.CodeOf(err) != im.CodeOver {
-				return err
-			}
-			if err == nil {
-				ended++
-			}
-		}
-		if len(open) < userstate.MaxSnapshot {
-			return nil
-		}
-		if ended == 0 { // their timeouts are being written
-			<-time.After(timeoutsWritten)
-		}
-	}
+	return nil
 }

@@ -30,7 +30,7 @@ type Schema struct {
 // Personal says how the export and the erasure of a user treat a table.
 type Personal struct {
 	Export  []string // kinds of entries that an export makes of its rows
-	Private []string // columns that no entry has: internal, or another user's data
+	Private []string // columns that no entry has: internal, or another user's data; all without an Export
 	Erase   string   // how an erasure changes its rows, or why it keeps them
 	None    string   // why the table has no personal data; Export, Private and Erase are empty then
 }
@@ -41,6 +41,9 @@ func Columns(list string) []string { return strings.Fields(list) }
 // Build computes the statements of a table.
 func (s Schema) Build() *Schema {
 	s.Width = len(s.Columns)
+	if s.Erase != "" && s.Export == nil {
+		s.Private = s.Columns
+	}
 	var changing, set []string
 	for _, c := range s.Columns {
 		switch value, merged := s.Merge[c]; {

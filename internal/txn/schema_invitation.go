@@ -197,15 +197,10 @@ func ScanInvited(row sqldb.Row) (*invite.Invitation, *invite.Invitee, error) {
 var tombstones = &schema[InviteeKey, Tombstone]{
 	Schema: Schema{
 		Name: "mark", Key: columns("invite_id user_id"), Columns: columns("invite_id user_id target expires_at"),
-		Personal: personal{
-			Private: columns("invite_id user_id target expires_at"),
-			Erase:   "its rows are removed; an export leaves out rows of minutes",
-		},
+		Personal: personal{Erase: "its rows are removed; an export leaves out rows of minutes"},
 	}.Build(),
-	key: func(m *Tombstone) InviteeKey { return InviteeKey{m.InviteID, m.UserID} },
-	encode: func(row []any, m *Tombstone) []any {
-		return append(row, m.InviteID, m.UserID, m.Target, m.ExpiresAt)
-	},
+	key:    func(m *Tombstone) InviteeKey { return InviteeKey{m.InviteID, m.UserID} },
+	encode: func(row []any, m *Tombstone) []any { return append(row, m.InviteID, m.UserID, m.Target, m.ExpiresAt) },
 	decode: func(row sqldb.Row) (*Tombstone, error) {
 		var m Tombstone
 		return &m, row.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)

@@ -27,7 +27,7 @@ var Records = Schema{
 	Personal: personal{
 		Export:  []string{"event", "inviteEvent", "groupEvent"},
 		Private: columns("topic device listen peer ord pair msg flags version readers"),
-		Erase:   "the content of the user is taken out of the bodies, and messages of the user are revoked",
+		Erase:   "bodies lose the content of the user; messages of the user are revoked",
 	},
 }.Build()
 
@@ -100,8 +100,7 @@ var users = &schema[string, User]{
 	Schema: Schema{
 		Name: "person", Key: columns("user_id"), Columns: columns("user_id profile status dnd revoked pushes"),
 		Personal: personal{
-			Export: []string{"person"}, Erase: "profile, status, dnd and pushes are emptied; without revoked, revoked tokens " +
-				"would be valid",
+			Export: []string{"person"}, Erase: "emptied except for revoked: revoked tokens would be valid again",
 		},
 	}.Build(),
 	key: func(u *User) string { return u.UserID },
@@ -121,7 +120,7 @@ var follows = &schema[ContactKey, Follow]{
 	Schema: Schema{
 		Name: "follow", Key: columns("user_id target"), Columns: columns("user_id target"),
 		Personal: personal{
-			Export: []string{"follows"}, Private: columns("user_id"), Erase: "its rows are removed, those of followers too",
+			Export: []string{"follows"}, Private: columns("user_id"), Erase: "its rows are removed, also of followers",
 		},
 	}.Build(),
 	key:    func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} },
@@ -158,11 +157,11 @@ var FileHolders = Schema{
 	Name: "file_holder", Key: columns("file_id topic msg"), Columns: columns("file_id topic msg until"),
 	Merge: map[string]string{"until": "CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE " +
 		"excluded.until END"},
-	Personal: personal{None: "names of files and messages; removed with the file"},
+	Personal: personal{None: "removed with the file"},
 }.Build()
 
 // fileReaders was replaced by FileHolders; a later release drops the table.
 var fileReaders = Schema{
 	Name: "file_reader", Key: columns("file_id topic"), Columns: columns("file_id topic"),
-	NoDump: "replaced by file_holder", Personal: personal{None: "names of files and topics; removed with the file"},
+	NoDump: "replaced by file_holder", Personal: personal{None: "removed with the file"},
 }.Build()

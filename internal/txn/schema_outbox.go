@@ -5,12 +5,9 @@ import "github.com/beckon-im/beckon/internal/sqldb"
 var outbox = &schema[OutboxKey, OutboxEvent]{
 	Schema: Schema{
 		Name: "outgoing", Key: columns("queue line num"),
-		Columns: columns("queue line num at due tries state error kind body owner"),
-		Fixed:   columns("at kind owner"),
-		Personal: personal{
-			Private: columns("queue line num at due tries state error kind body owner"),
-			Erase:   "pushes that name the user are removed; an export leaves out events of minutes",
-		},
+		Columns:  columns("queue line num at due tries state error kind body owner"),
+		Fixed:    columns("at kind owner"),
+		Personal: personal{Erase: "pushes that name the user are removed; an export leaves out events of minutes"},
 	}.Build(),
 	key: func(o *OutboxEvent) OutboxKey { return o.OutboxKey },
 	encode: func(row []any, o *OutboxEvent) []any {
@@ -40,8 +37,15 @@ var Stats = Schema{
 	Personal: personal{None: "counts"},
 }.Build()
 
+// Erasures holds the erasures of users.
+var Erasures = Schema{
+	Name: "erasure", Key: columns("user_id"),
+	Columns:  columns("user_id at until stage place rewritten memberships files error owner owned_until ended_at"),
+	Personal: personal{Erase: "kept: 30 days"},
+}.Build()
+
 // meta holds the identity of the database. An export has the epoch in its first line.
 var meta = Schema{
 	Name: "meta", Key: columns("name"), Columns: columns("name value"),
-	NoDump: "a database keeps its own identity", Personal: personal{None: "the identity of the database"},
+	NoDump: "each database has its own", Personal: personal{None: "the identity of the database"},
 }.Build()

@@ -15,6 +15,7 @@ export async function tour(page, url, key, visit) {
     ['People', 'People'],
     ['Groups', 'Groups'],
     ['Queues', 'Webhooks'],
+    ['Erasures', 'Erasures'],
   ]) {
     await page.getByRole('button', { name, exact: true }).click();
     await page.getByRole('heading', { name, exact: true }).waitFor();

@@ -86,3 +86,19 @@ test('the queues show waiting and dead events', async () => {
   await page.getByRole('button', { name: 'given up', exact: true }).click();
   await page.getByText('There is none.').waitFor();
 });
+
+test('an operator erases a user, and sees the result', async () => {
+  await cluster.call('sendMessage', { userID: 'dan', text: 'to be erased' }, 'gus');
+  await page.getByRole('button', { name: 'Erasures', exact: true }).click();
+  await page.getByLabel('User ID').fill('gus');
+  await page.getByRole('button', { name: 'Erase', exact: true }).click();
+  await page.getByRole('button', { name: 'Erase all data of gus' }).click();
+  await page.getByRole('row', { name: /^gus done/ }).waitFor();
+  const history = await cluster.call('getHistoryMessageList', { conversationID: 'c2c_gus' }, 'dan');
+  assert.equal(JSON.stringify(history).includes('to be erased'), false);
+  const { erasures } = await cluster.call('listErasures', {});
+  assert.deepEqual(
+    erasures.map((e) => [e.userID, e.done, e.records]),
+    [['gus', true, 1]],
+  );
+});

@@ -20,83 +20,91 @@ const (
 	chunk = 200  // rows of one commit
 )
 
-// Erase removes a user from the database, and returns the number of rewritten records. It reads everything in pages,
-// and changes rows in small units, so that other units do not wait for it.
-func Erase(ctx context.Context, s *store.Store, user string) (records int, err error) {
-	if err := s.EmptyTimeline(ctx, im.UserTopic(user)); err != nil {
-		return 0, err
-	}
-	for at := (reference{}); ; {
-		hits, next, n, err := find(ctx, s, at, user)
-		if err != nil {
-			return records, err
-		}
-		for topic, seqs := range hits {
-			changed, err := rewrite(ctx, s, topic, seqs, user)
-			if records += changed; err != nil {
-				return records, err
-			}
-		}
-		if at = next; n < page {
-			if err := rows(ctx, s, user); err != nil {
-				return records, err
-			}
-			return records, s.Purge(ctx)
-		}
-	}
-}
-
 // reference names a record.
 type reference struct {
 	topic string
 	seq   uint64
 }
 
-// find reads a page of records, and returns those that may have data of the user.
-func find(ctx context.Context, s *store.Store, at reference, user string) (hits map[string][]uint64, next reference,
-	n int, err error) {
-	quoted, err := json.Marshal(user)
-	if err != nil {
-		return nil, at, 0, err
-	}
-	hits, next = map[string][]uint64{}, at
-	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, queries.Text("EraseRecords"), func(row sqldb.Row) error {
-			var sender string
-			var body []byte
-			err := row.Scan(&next.topic, &next.seq, &sender, &body)
-			n++
-			if sender == user || bytes.Contains(body, quoted) {
-				hits[next.topic] = append(hits[next.topic], next.seq)
-			}
-			return err
-		}, at.topic, at.seq, page)
-	})
-	return hits, next, n, err
+// target is a user who is erased, as records name the user.
+type target struct {
+	user   string
+	quoted []byte // JSON
+	until  int64  // later records stay; 0 = none
 }
 
-// rewrite clears records of a timeline, which it locks.
-func rewrite(ctx context.Context, s *store.Store, topic string, seqs []uint64, user string) (records int, err error) {
-	for part := range slices.Chunk(seqs, chunk) {
-		changed := 0
-		err := s.Maintain(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
-			changed = 0 // a unit may run again
-			for _, seq := range part {
-				ok, err := clean(ctx, sess, reference{topic, seq}, user)
+func targetOf(e *Erasure) (target, error) {
+	quoted, err := json.Marshal(e.UserID)
+	return target{user: e.UserID, quoted: quoted, until: e.Until}, err
+}
+
+// records is a page of records with those of them that may have data of users.
+type records struct {
+	n    int
+	last reference
+	hits []hit
+}
+
+// hit is a record that may have data of a user.
+type hit struct {
+	reference
+	user string
+}
+
+// find reads a page of records.
+func find(ctx context.Context, s *store.Store, users []target, query string, args ...any) (p records, err error) {
+	err = s.View(ctx, func(r sqldb.Reader) error {
+		p = records{}
+		return r.Read(ctx, query, func(row sqldb.Row) error {
+			var at int64
+			var sender string
+			var body []byte
+			err := row.Scan(&p.last.topic, &p.last.seq, &at, &sender, &body)
+			p.n++
+			for i := range users {
+				u := &users[i]
+				if (u.until == 0 || at <= u.until) && (sender == u.user || bytes.Contains(body, u.quoted)) {
+					p.hits = append(p.hits, hit{p.last, u.user})
+				}
+			}
+			return err
+		}, args...)
+	})
+	return p, err
+}
+
+// rewrite clears records, and returns the number of changed records of each user. It locks the timeline of each.
+func rewrite(ctx context.Context, s *store.Store, hits []hit) (changed map[string]int64, err error) {
+	changed = map[string]int64{}
+	slices.SortStableFunc(hits, func(a, b hit) int { return strings.Compare(a.topic, b.topic) })
+	for len(hits) > 0 {
+		n := 1
+		for n < min(len(hits), chunk) && hits[n].topic == hits[0].topic {
+			n++
+		}
+		part := map[string]int64{}
+		err := s.Maintain(ctx, []string{hits[0].topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+			clear(part) // a unit may run again
+			for _, h := range hits[:n] {
+				ok, err := clean(ctx, sess, h.reference, h.user)
 				if err != nil {
 					return err
 				}
 				if ok {
-					changed++
+					part[h.user]++
 				}
 			}
 			return nil
 		})
-		if records += changed; err != nil {
-			return records, err
+		if err != nil {
+			return changed, err
 		}
+		for user, c := range part {
+			changed[user] += c
+		}
+		hits = hits[n:]
 	}
-	return records, nil
+	return changed, nil
 }
 
 // clean clears one record, and reports whether it had data of the user.
@@ -212,96 +220,4 @@ func (s *eraser) drop(o map[string]any, field string) {
 		delete(o, field)
 		s.changed = true
 	}
-}
-
-// erasePart names two statements for the rows of a user in one table: find reads their keys, change changes the row of
-// one key.
-type erasePart struct{ find, change string }
-
-func eraseParts() []erasePart {
-	return []erasePart{
-		{queries.Text("EraseInvitationFind"), queries.Text("EraseInvitation")},
-		{queries.Text("EraseInviteeFind"), queries.Text("EraseInvitee")},
-		{queries.Text("EraseContactFind"), queries.Text("EraseContact")},
-		{queries.Text("EraseFollowFind"), queries.Text("EraseFollow")},
-		{queries.Text("EraseFollowerFind"), queries.Text("EraseFollower")},
-		{queries.Text("EraseReceiptFind"), queries.Text("EraseReceipt")},
-		{queries.Text("EraseDeletionFind"), queries.Text("EraseDeletion")},
-		{queries.Text("EraseApplicationFind"), queries.Text("EraseApplication")},
-		{queries.Text("ErasePushTokenFind"), queries.Text("ErasePushToken")},
-		{queries.Text("EraseTombstoneFind"), queries.Text("EraseTombstone")},
-		{queries.Text("EraseSeatFind"), queries.Text("EraseSeat")},
-		{queries.Text("EraseRoomLinkFind"), queries.Text("EraseRoomLink")},
-		{queries.Text("EraseMemberFind"), queries.Text("EraseMember")},
-		{queries.Text("ErasePersonFind"), queries.Text("ErasePerson")},
-		{queries.Text("ErasePushFind"), queries.Text("ErasePush")},
-	}
-}
-
-// rows erases a user from the rows of all tables but the records.
-func rows(ctx context.Context, s *store.Store, user string) error {
-	quoted, err := json.Marshal(user)
-	if err != nil {
-		return err
-	}
-	for _, p := range eraseParts() {
-		var keys [][2]string
-		if err := s.View(ctx, func(r sqldb.Reader) error {
-			return r.Read(ctx, p.find, func(row sqldb.Row) error {
-				var k [2]string
-				err := row.Scan(&k[0], &k[1])
-				if !strings.HasPrefix(k[1], "{") || strings.Contains(k[1], string(quoted)) {
-					keys = append(keys, k)
-				}
-				return err
-			}, user)
-		}); err != nil {
-			return err
-		}
-		for some := range slices.Chunk(keys, chunk) {
-			if err := s.Maintain(ctx, []string{im.UserTopic(user)},
-				func(ctx context.Context, sess *sqldb.Session, _ int64) error {
-					for _, k := range some {
-						if err := sess.Exec(ctx, p.change, user, k[0], k[1]); err != nil {
-							return err
-						}
-					}
-					return nil
-				}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Files lists the files that a user uploaded.
-func Files(ctx context.Context, s *store.Store, user string) (ids []string, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
-		ids, err = sqldb.All(ctx, r, sqldb.Text, queries.Text("EraseFiles"), user)
-		return err
-	})
-	return ids, err
-}
-
-// DropFiles removes the rows of files.
-func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
-	for some := range slices.Chunk(ids, chunk) {
-		keys := make([]any, len(some))
-		for i, id := range some {
-			keys[i] = id
-		}
-		if err := s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
-			for _, q := range []string{queries.Text("FileHoldersRemove"), queries.Text("FileReadersRemove"),
-				queries.Text("FilesRemove")} {
-				if err := sess.Write(ctx, q, 1, keys); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

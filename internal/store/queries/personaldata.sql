@@ -98,9 +98,10 @@ ORDER BY room_id, user_id
 LIMIT $4;
 
 -- name: ExportFile
+-- Index: file_owner.
 SELECT id, owner, kind, name, type, size, width, height, at
 FROM file
-WHERE $1 <> '' AND id > $2
+WHERE owner = $1 AND id > $2
 ORDER BY id
 LIMIT $3;
 
@@ -156,13 +157,26 @@ WHERE user_id = $1 AND (topic, seq) > ($2, $3)
 ORDER BY topic, seq
 LIMIT $4;
 
--- An erasure reads all records in pages, and rewrites those that name the user. Of rows, it finds the keys, two texts
--- each, and changes them one by one; the user is the first parameter of both.
+-- An erasure first rewrites what indexes find, and then reads all tables in pages, in the order of their keys: copies of
+-- a user's content may be anywhere. The user is the first parameter of each statement that changes a row, two parts of
+-- the key follow.
+
+-- fragment: ErasePage
+SELECT topic, seq, at, sender, body FROM record
+
+-- name: EraseTimeline
+{ErasePage} WHERE topic = $1 AND seq > $2
+ORDER BY seq
+LIMIT $3;
+
+-- name: EraseConversation
+-- Index: record_history.
+{ErasePage} WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3
+ORDER BY seq
+LIMIT $4;
 
 -- name: EraseRecords
-SELECT topic, seq, sender, body
-FROM record
-WHERE (topic, seq) > ($1, $2)
+{ErasePage} WHERE (topic, seq) > ($1, $2)
 ORDER BY topic, seq
 LIMIT $3;
 
@@ -176,161 +190,177 @@ UPDATE record
 SET body = $1, flags = $2
 WHERE topic = $3 AND seq = $4;
 
--- name: EraseInvitationFind
--- scan: an erasure is rare, and reads each table once.
-SELECT id, ''
+-- name: EraseContacts
+SELECT peer
+FROM contact
+WHERE user_id = $1 AND peer > $2
+ORDER BY peer
+LIMIT $3;
+
+-- name: EraseFiles
+-- Index: file_owner.
+SELECT id
+FROM file
+WHERE owner = $1
+ORDER BY id
+LIMIT $2;
+
+-- name: EraseInvitations
+SELECT id, inviter
 FROM invitation
-WHERE inviter = $1 AND (data <> '' OR push <> '');
+WHERE id > $1
+ORDER BY id
+LIMIT $2;
 
 -- name: EraseInvitation
 UPDATE invitation
 SET data = '', push = ''
-WHERE inviter = $1 AND id = $2 AND $3 = '';
+WHERE inviter = $1 AND id = $2 AND $3 = '' AND (data <> '' OR push <> '');
 
--- name: EraseInviteeFind
--- scan: an erasure is rare, and reads each table once.
-SELECT invite_id, ''
+-- name: EraseInvitees
+SELECT invite_id, user_id, user_id
 FROM invitee
-WHERE user_id = $1 AND data <> '';
+WHERE (invite_id, user_id) > ($1, $2)
+ORDER BY invite_id, user_id
+LIMIT $3;
 
 -- name: EraseInvitee
 UPDATE invitee
 SET data = ''
-WHERE user_id = $1 AND invite_id = $2 AND $3 = '';
-
--- name: EraseContactFind
-SELECT peer, ''
-FROM contact
-WHERE user_id = $1;
+WHERE user_id = $1 AND invite_id = $2 AND $3 = '' AND data <> '';
 
 -- name: EraseContact
 DELETE FROM contact
-WHERE user_id = $1 AND peer = $2 AND $3 = '';
-
--- name: EraseFollowFind
-SELECT target, ''
-FROM follow
 WHERE user_id = $1;
 
 -- name: EraseFollow
 DELETE FROM follow
-WHERE user_id = $1 AND target = $2 AND $3 = '';
+WHERE user_id = $1;
 
--- name: EraseFollowerFind
--- scan: an erasure is rare, and reads each table once.
-SELECT user_id, ''
+-- name: EraseFollowers
+SELECT user_id, target, target
 FROM follow
-WHERE target = $1;
+WHERE (user_id, target) > ($1, $2)
+ORDER BY user_id, target
+LIMIT $3;
 
 -- name: EraseFollower
 DELETE FROM follow
 WHERE target = $1 AND user_id = $2 AND $3 = '';
 
--- name: EraseReceiptFind
--- scan: an erasure is rare, and reads each table once.
-SELECT topic, msg
+-- name: EraseReceipts
+SELECT topic, msg, user_id, user_id
 FROM receipt
-WHERE user_id = $1;
+WHERE (topic, msg, user_id) > ($1, $2, $3)
+ORDER BY topic, msg, user_id
+LIMIT $4;
 
 -- name: EraseReceipt
 DELETE FROM receipt
 WHERE user_id = $1 AND topic = $2 AND msg = $3;
 
--- name: EraseDeletionFind
-SELECT DISTINCT topic, ''
-FROM deleted
-WHERE user_id = $1;
-
 -- name: EraseDeletion
 DELETE FROM deleted
-WHERE user_id = $1 AND topic = $2 AND $3 = '';
-
--- name: EraseApplicationFind
--- scan: an erasure is rare, and reads each table once.
-SELECT group_id, ''
-FROM application
 WHERE user_id = $1;
+
+-- name: EraseApplications
+SELECT group_id, user_id, user_id
+FROM application
+WHERE (group_id, user_id) > ($1, $2)
+ORDER BY group_id, user_id
+LIMIT $3;
 
 -- name: EraseApplication
 DELETE FROM application
 WHERE user_id = $1 AND group_id = $2 AND $3 = '';
 
--- name: ErasePushTokenFind
-SELECT key, ''
-FROM push_token
-WHERE user_id = $1;
-
 -- name: ErasePushToken
+-- Index: push_token_user.
 DELETE FROM push_token
-WHERE user_id = $1 AND key = $2 AND $3 = '';
-
--- name: EraseTombstoneFind
--- scan: an erasure is rare, and reads each table once.
-SELECT invite_id, ''
-FROM mark
 WHERE user_id = $1;
+
+-- name: EraseTombstones
+SELECT invite_id, user_id, user_id
+FROM mark
+WHERE (invite_id, user_id) > ($1, $2)
+ORDER BY invite_id, user_id
+LIMIT $3;
 
 -- name: EraseTombstone
 DELETE FROM mark
 WHERE user_id = $1 AND invite_id = $2 AND $3 = '';
 
--- name: EraseSeatFind
--- scan: an erasure is rare, and reads each table once.
-SELECT room_id, ''
+-- name: EraseSeats
+SELECT room_id, user_id, user_id
 FROM seat
-WHERE user_id = $1;
+WHERE (room_id, user_id) > ($1, $2)
+ORDER BY room_id, user_id
+LIMIT $3;
 
 -- name: EraseSeat
 DELETE FROM seat
 WHERE user_id = $1 AND room_id = $2 AND $3 = '';
 
--- name: EraseRoomLinkFind
--- scan: an erasure is rare, and reads each table once.
-SELECT room_id, ''
+-- name: EraseRoomLinks
+SELECT room_id, user_id, user_id
 FROM room_link
-WHERE user_id = $1;
+WHERE (room_id, user_id) > ($1, $2)
+ORDER BY room_id, user_id
+LIMIT $3;
 
 -- name: EraseRoomLink
 DELETE FROM room_link
 WHERE user_id = $1 AND room_id = $2 AND $3 = '';
 
--- name: EraseMemberFind
--- scan: an erasure is rare, and reads each table once.
-SELECT group_id, ''
+-- name: EraseMembers
+SELECT group_id, user_id, user_id
 FROM member
-WHERE user_id = $1 AND (name_card <> '' OR custom <> '');
+WHERE (group_id, user_id) > ($1, $2)
+ORDER BY group_id, user_id
+LIMIT $3;
 
 -- name: EraseMember
 UPDATE member
 SET name_card = '', custom = ''
-WHERE user_id = $1 AND group_id = $2 AND $3 = '';
-
--- name: ErasePersonFind
--- revoked stays: the revoked tokens would be valid again.
-SELECT user_id, ''
-FROM person
-WHERE user_id = $1;
+WHERE user_id = $1 AND group_id = $2 AND $3 = '' AND (name_card <> '' OR custom <> '');
 
 -- name: ErasePerson
+-- revoked stays: the revoked tokens would be valid again.
 UPDATE person
 SET profile = '', status = '', dnd = '', pushes = 0
-WHERE user_id = $1 AND user_id = $2 AND $3 = '';
+WHERE user_id = $1;
 
--- name: ErasePushFind
+-- name: ErasePushes
 -- Pushes have texts, also those of others to this user.
-SELECT line, body
+SELECT line, num, body
 FROM outgoing
-WHERE queue = 'push' AND $1 <> '';
+WHERE queue = 'push' AND (line, num) > ($1, $2)
+ORDER BY line, num
+LIMIT $3;
 
 -- name: ErasePush
 DELETE FROM outgoing
-WHERE queue = 'push' AND line = $2 AND body = $3 AND $1 <> '';
+WHERE queue = 'push' AND line = $2 AND num = $3 AND $1 <> '';
 
--- name: EraseFiles
--- scan: an erasure is rare, and reads each table once.
-SELECT id
-FROM file
-WHERE owner = $1;
+-- name: Erasure
+SELECT {erasure}
+FROM erasure
+WHERE user_id = $1;
+
+-- name: ErasuresRunning
+-- Index: erasure_running.
+SELECT {erasure}
+FROM erasure
+WHERE ended_at = 0 AND user_id > $1
+ORDER BY user_id
+LIMIT $2;
+
+-- name: Erasures
+SELECT {erasure}
+FROM erasure
+WHERE user_id > $1
+ORDER BY user_id
+LIMIT $2;
 
 -- name: FileHoldersRemove
 DELETE FROM file_holder

@@ -149,6 +149,18 @@ UPDATE file
 SET used_at = $2
 WHERE id = $1;
 
+-- name: ErasuresEnded
+-- Index: erasure_ended.
+SELECT ended_at, user_id
+FROM erasure
+WHERE ended_at > 0 AND ended_at < $1
+ORDER BY ended_at
+LIMIT $2;
+
+-- name: ErasuresRemove
+DELETE FROM erasure
+WHERE ended_at > 0 AND user_id IN (?*);
+
 -- name: TimelinesDue
 -- Index: topic_oldest.
 SELECT oldest, name

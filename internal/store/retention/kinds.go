@@ -16,6 +16,8 @@ import (
 const (
 	onlineKept = 5 * time.Minute // of an ended online-only invitation: long enough for every retry
 	roomKept   = 24 * time.Hour  // of an ended room: long enough for retries and late events of LiveKit
+
+	erasureKept = 30 * 24 * time.Hour // of an ended erasure of a user
 )
 
 // kind is rows that become due with time.
@@ -41,6 +43,8 @@ func kinds(opt *Options) []kind {
 			remove: removeOnline},
 		{name: "rooms", age: roomKept, find: queries.Text("RoomsEnded"), key: name, remove: rows(queries.Text("SeatsRemove"),
 			queries.Text("RoomLinksRemove"), queries.Text("RoomsRemove"))},
+		{name: "erasures", age: erasureKept, find: queries.Text("ErasuresEnded"), key: name,
+			remove: rows(queries.Text("ErasuresRemove"))},
 		{name: "statistics", age: admin.StatsKept, find: queries.Text("StatsExpired"), key: []any{0, "", ""},
 			remove: rows(queries.Text("StatsRemove"))},
 	}

@@ -27,6 +27,7 @@ func Tables() []Table {
 		{"application", age + " after it was handled"},
 		{"outgoing", "7 days after delivery, 30 days when dead or not attempted any more; " + age +
 			" when that is shorter, except for waiting events"},
+		{"erasure", "30 days after its end"},
 		{"stat", "400 days: counts"},
 		{"writer", "a day after its last commit"},
 		{"push_token", "when it is refused by its provider, revoked or replaced"},

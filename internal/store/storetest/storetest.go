@@ -51,6 +51,7 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"EmptyTimelinesAreLeftAlone", emptyTimelines},
 		{"AnInviteIDIsUsedAgain", reusedIDs},
 		{"RetentionTakesSmallSteps", chunks},
+		{"AnErasureContinuesAfterARestart", erasures},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
 	}

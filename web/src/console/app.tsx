@@ -3,6 +3,7 @@ import { Button } from '../ui.js';
 import { go, useRoute } from '../use.js';
 import { Calls } from './calls.js';
 import { API, errorText, keep, remembered } from './api.js';
+import { Erasures } from './erasures.js';
 import { Invitations } from './invitations.js';
 import { Connections, Groups, Users } from './live.js';
 import { Overview } from './overview.js';
@@ -17,6 +18,7 @@ const places = [
   ['people', 'People'],
   ['groups', 'Groups'],
   ['queues', 'Queues'],
+  ['erasures', 'Erasures'],
 ] as const;
 
 export function Console(): ReactNode {
@@ -126,6 +128,8 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
           <Groups />
         ) : page === 'queues' ? (
           <Queues />
+        ) : page === 'erasures' ? (
+          <Erasures />
         ) : (
           <Overview />
         )}

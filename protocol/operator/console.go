@@ -1,4 +1,7 @@
-package protocol
+// Package operator holds the requests and responses of the methods for operators: the pages of the console, erasures.
+package operator
+
+import "github.com/beckon-im/beckon/protocol"
 
 // ListConnectionsRequest requests a page of the connections of all nodes.
 type ListConnectionsRequest struct {
@@ -7,19 +10,13 @@ type ListConnectionsRequest struct {
 	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// Connection is a connected device.
-type Connection struct {
-	UserID string `json:"userID"`
-	Device
-}
-
 // ListConnectionsResponse is a page of connections, by user and device.
 type ListConnectionsResponse struct {
-	Connections []Connection `json:"connections"`
-	Next        string       `json:"next,omitempty"`
-	Total       int          `json:"total"` // connections of all nodes that responded in time
-	Nodes       int          `json:"nodes"` // in the cluster
-	ServerTime  int64        `json:"serverTime"`
+	Connections []protocol.Connection `json:"connections"`
+	Next        string                `json:"next,omitempty"`
+	Total       int                   `json:"total"` // connections of all nodes that responded in time
+	Nodes       int                   `json:"nodes"` // in the cluster
+	ServerTime  int64                 `json:"serverTime"`
 }
 
 // ListOpenInvitationsRequest requests invitations with an open invitee.
@@ -30,10 +27,10 @@ type ListOpenInvitationsRequest struct {
 
 // ListOpenInvitationsResponse is a page of invitations, ordered by inviter.
 type ListOpenInvitationsResponse struct {
-	Invitations []Invitation `json:"invitations"`
-	Next        string       `json:"next,omitempty"`
-	Total       int64        `json:"total"` // open invitations in all
-	ServerTime  int64        `json:"serverTime"`
+	Invitations []protocol.Invitation `json:"invitations"`
+	Next        string                `json:"next,omitempty"`
+	Total       int64                 `json:"total"` // open invitations in all
+	ServerTime  int64                 `json:"serverTime"`
 }
 
 // TraceInvitationRequest requests the known events of an invitation.
@@ -44,9 +41,9 @@ type TraceInvitationRequest struct {
 
 // TraceInvitationResponse has the events of an invitation, the oldest first.
 type TraceInvitationResponse struct {
-	Invitation Invitation   `json:"invitation"`
-	Events     []TraceEvent `json:"events"`
-	ServerTime int64        `json:"serverTime"`
+	Invitation protocol.Invitation `json:"invitation"`
+	Events     []TraceEvent        `json:"events"`
+	ServerTime int64               `json:"serverTime"`
 }
 
 // TraceEvent is one event of an invitation.
@@ -121,6 +118,18 @@ type ListGroupsRequest struct {
 
 // ListGroupsResponse is a page of groups.
 type ListGroupsResponse struct {
-	Groups []Group `json:"groups"`
-	Next   string  `json:"next,omitempty"`
+	Groups []protocol.Group `json:"groups"`
+	Next   string           `json:"next,omitempty"`
+}
+
+// ListErasuresRequest requests erasures that are running, or that ended in the last 30 days.
+type ListErasuresRequest struct {
+	After string `json:"after,omitempty" doc:"next of the previous page."`
+	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// ListErasuresResponse is a page of erasures, by user.
+type ListErasuresResponse struct {
+	Erasures []protocol.Erasure `json:"erasures"`
+	Next     string             `json:"next,omitempty"`
 }
