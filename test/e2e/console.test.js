@@ -52,7 +52,7 @@ test('a tour of all pages, and the events of an invitation', async () => {
         .waitFor();
     if (where === 'people') await page.getByRole('row', { name: /Alice Moreau/ }).waitFor();
   });
-  assert.equal(seen.length, 7);
+  assert.equal(seen.length, 8);
 
   const events = await story(page, 'answered');
   assert.deepEqual(await events.getByRole('listitem').evaluateAll((list) => list.map((li) => li.dataset.event)), [
