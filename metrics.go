@@ -2,6 +2,7 @@ package beckon
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -101,10 +103,7 @@ func (s *Server) register() {
 	s.metrics.MustRegister(newFileMetrics(s.store.Files))
 	gauge("beckon_retention_lag_seconds", "Time for which the oldest row has been due for retention; -1 if unknown.",
 		s.retentionLag)
-	gauge("beckon_webhooks_waiting", "Webhooks queued in the cluster; -1 if the database cannot be read.",
-		func() float64 { return waiting(s.hooks.Queue()) })
-	gauge("beckon_pushes_waiting", "Pushes queued in the cluster; -1 if the database cannot be read.",
-		func() float64 { return waiting(s.pushes.Queue()) })
+	s.metrics.MustRegister(queueMetrics{"webhooks", s.hooks.Queue()}, queueMetrics{"pushes", s.pushes.Queue()})
 }
 
 // fileMetrics are the metrics of SQLite's files, from one reading of the directory.
@@ -163,12 +162,35 @@ func (s *Server) retentionLag() float64 {
 	return s.retention.Lag(ctx).Seconds()
 }
 
-func waiting(q *relay.Dispatcher) float64 {
+// queueMetrics are the metrics of a queue, from one read.
+type queueMetrics struct {
+	name  string
+	queue *relay.Dispatcher
+}
+
+func (m queueMetrics) descriptions() (waiting, oldest *prometheus.Desc) {
+	return prometheus.NewDesc("beckon_"+m.name+"_waiting", fmt.Sprintf(
+			"Queued events in the cluster, counted up to %d; -1 if the database cannot be read.", outbox.MaxCount), nil, nil),
+		prometheus.NewDesc("beckon_"+m.name+"_oldest_seconds",
+			"Age of the oldest queued event; -1 if the database cannot be read.", nil, nil)
+}
+
+// Describe sends the descriptions of the metrics.
+func (m queueMetrics) Describe(to chan<- *prometheus.Desc) {
+	waiting, oldest := m.descriptions()
+	to <- waiting
+	to <- oldest
+}
+
+// Collect reads the queue.
+func (m queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	n, err := q.Waiting(ctx)
+	n, age, err := m.queue.Waiting(ctx)
 	if err != nil {
-		return -1
+		n, age = -1, -time.Second
 	}
-	return float64(n)
+	waiting, oldest := m.descriptions()
+	to <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(n))
+	to <- prometheus.MustNewConstMetric(oldest, prometheus.GaugeValue, age.Seconds())
 }

@@ -47,9 +47,9 @@ type HookEvent struct {
 type ListHookEventsResponse struct {
 	Events        []HookEvent `json:"events"`
 	Next          string      `json:"next,omitempty"`
-	Waiting       int64       `json:"waiting"`                 // waiting events in all
+	Waiting       int64       `json:"waiting"`                 // waiting events, counted up to 10,000
 	OldestWaiting int64       `json:"oldestWaiting,omitempty"` // time of the oldest waiting event, Unix milliseconds
-	Dead          int64       `json:"dead"`                    // dead events in all
+	Dead          int64       `json:"dead"`                    // dead events, counted up to 10,000
 }
 
 // ReplayHookEventsRequest queues events for delivery again.

@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,10 +61,13 @@ const (
 	ofOwner  = 2                      // default of Options.OfOwner
 	pages    = 64                     // most pages per scan, when owners at their limit are skipped
 	minPause = 20 * time.Millisecond  // minimum pause between scans; also ten times the duration of a scan
-	hotScan  = 250 * time.Millisecond // scan interval for retries, and for events that other nodes left
+	hotScan  = 250 * time.Millisecond // scan interval while events are due, and shortest interval before a retry
+	idleScan = time.Second            // longest scan interval with several nodes, for events that others left
 	// hotFor is how long that interval is kept after a wake-up: the events may be committed a little later.
-	hotFor    = 2 * time.Second
-	coldScan  = 5 * time.Second // scan interval if the queue is empty
+	hotFor   = 2 * time.Second
+	coldScan = 5 * time.Second // longest scan interval
+	// freshFor is the age up to which an event precedes older ones, when more are due than one read returns.
+	freshFor  = 10 * time.Second
 	lease     = Lease
 	storeTime = 2 * time.Second // timeout to store outcomes during shutdown
 )
@@ -103,10 +108,12 @@ type Dispatcher struct {
 	owners map[string]int  // ordering keys being sent, by owner
 	common int             // non-urgent ordering keys being sent
 	ended  map[string]bool // ordering keys sent since the last scan began: its rows of them are stale
+	parked map[string]bool // ordering keys being sent, with events that were parked behind
+	behind bool            // more events are due than one read returns
 
 	free          chan struct{} // tokens of idle workers
 	hot           atomic.Int64  // end of the period of frequent scans, in Unix nanoseconds
-	backlog       atomic.Bool   // the queue is known to be non-empty
+	due           atomic.Int64  // time of the next due event, milliseconds; 0 = none is known
 	taken, failed atomic.Int64  // attempts
 }
 
@@ -121,7 +128,7 @@ func New(s *store.Store, opt Options, send Send) *Dispatcher {
 		opt.Urgent = func(*txn.OutboxEvent) bool { return true }
 	}
 	q := &Dispatcher{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{},
-		owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
+		owners: map[string]int{}, ended: map[string]bool{}, parked: map[string]bool{}, free: make(chan struct{}, workers)}
 	for range workers {
 		q.free <- struct{}{}
 	}
@@ -141,10 +148,13 @@ type Stats struct{ Taken, Failed int64 }
 // Stats returns the number of successful and failed attempts.
 func (q *Dispatcher) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
 
-// Waiting counts the waiting events. It reads all of them.
-func (q *Dispatcher) Waiting(ctx context.Context) (int64, error) {
-	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits)
-	return n, err
+// Waiting counts the waiting events, up to outbox.MaxCount, and returns the age of the oldest; 0 without events.
+func (q *Dispatcher) Waiting(ctx context.Context) (n int64, age time.Duration, err error) {
+	n, oldest, err := outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits)
+	if n > 0 {
+		age = time.Duration(max(q.store.Now()-oldest, 0)) * time.Millisecond
+	}
+	return n, age, err
 }
 
 // Wake requests a scan: events were committed, or will be in a moment.
@@ -173,8 +183,8 @@ func (q *Dispatcher) Run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			q.opt.Log.Warn("reading due events failed", "queue", q.opt.Name, "retry_in", hotScan, "error", err)
 		}
-		next := coldScan // a scan makes SQLite write rows that it would otherwise batch
-		if q.store.Shared() || q.backlog.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
+		next := q.nextScan()
+		if err != nil {
 			next = hotScan
 		}
 		pause := time.NewTimer(min(max(minPause, 10*took), hotScan))
@@ -194,39 +204,113 @@ func (q *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
+// nextScan returns the time until the next scan. A scan makes SQLite write rows that it would otherwise batch.
+func (q *Dispatcher) nextScan() time.Duration {
+	next := coldScan
+	if q.store.Shared() {
+		next = idleScan
+	}
+	if due := q.due.Load(); due > 0 {
+		next = min(next, time.Duration(due-q.store.Now())*time.Millisecond)
+	}
+	if time.Now().UnixNano() < q.hot.Load() {
+		next = hotScan
+	}
+	return max(next, hotScan)
+}
+
 // dispatchDue starts sending the due events and returns the time that reading them took. It waits for free workers, but
 // skips non-urgent events without one, and owners at their limit.
 func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
 	q.mu.Lock()
 	clear(q.ended)
+	behind := q.behind
 	q.mu.Unlock()
 	now, after := q.store.Now(), outbox.BeforeDue()
+	if behind {
+		begin := time.Now()
+		list, err := outbox.Fresh(ctx, q.store, q.opt.Name, now-freshFor.Milliseconds(), now, workers)
+		if took += time.Since(begin); err != nil || !q.startAll(ctx, all, list) {
+			return took, err
+		}
+	}
 	for n := range pages {
 		begin := time.Now()
 		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, after, q.busyOwners(), page)
 		if err == nil && len(list) == 0 && n == 0 {
-			var waits bool
-			if waits, err = outbox.Waiting(ctx, q.store, q.opt.Name); err == nil {
-				q.backlog.Store(waits)
+			var due int64
+			if due, _, err = outbox.NextDue(ctx, q.store, q.opt.Name); err == nil {
+				q.due.Store(due)
 			}
 		}
 		took += time.Since(begin)
+		q.setBehind(n > 0 || len(list) == page)
 		if err != nil || len(list) == 0 {
 			return took, err
 		}
-		q.backlog.Store(true)
-		for i := range list {
-			if !q.start(ctx, all, &list[i]) {
-				return took, nil
-			}
-		}
-		if len(list) < page {
-			break
+		q.due.Store(now)
+		if err := q.park(ctx, list); err != nil || !q.startAll(ctx, all, list) || len(list) < page || q.saturated() {
+			return took, err
 		}
 		last := &list[len(list)-1]
 		after = outbox.DuePlace{Due: last.Due, OrderingKey: last.OrderingKey, Seq: last.Seq}
 	}
 	return took, nil
+}
+
+func (q *Dispatcher) setBehind(behind bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.behind = behind
+}
+
+// saturated reports whether no worker is left for events of the backlog.
+func (q *Dispatcher) saturated() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.behind && q.common >= workers*3/4
+}
+
+// park defers the events of a page that are behind others.
+func (q *Dispatcher) park(ctx context.Context, list []outbox.Event) error {
+	var reads txn.ReadSet
+	var parked []outbox.Event
+	for i := range list {
+		e := &list[i]
+		if e.IsFirst() {
+			continue
+		}
+		first := e.OutboxKey
+		first.Seq = e.First
+		reads.Topics = append(reads.Topics, lockOf(e.OrderingKey))
+		reads.Outbox = append(reads.Outbox, e.OutboxKey, first)
+		parked = append(parked, *e)
+	}
+	if len(parked) == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	for i := range parked {
+		q.parked[parked[i].OrderingKey] = q.busy[parked[i].OrderingKey]
+	}
+	maps.DeleteFunc(q.parked, func(_ string, busy bool) bool { return !busy })
+	q.mu.Unlock()
+	slices.Sort(reads.Topics)
+	reads.Topics = slices.Compact(reads.Topics)
+	return rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
+		outbox.Park(tx, parked)
+		return nil
+	})
+}
+
+// startAll starts sending the first events of a list. It returns false when ctx has ended.
+func (q *Dispatcher) startAll(ctx context.Context, all *sync.WaitGroup, list []outbox.Event) bool {
+	for i := range list {
+		if list[i].IsFirst() && !q.start(ctx, all, &list[i].OutboxEvent) {
+			return false
+		}
+	}
+	return true
 }
 
 // busyOwners returns the owners at their limit.
@@ -243,7 +327,7 @@ func (q *Dispatcher) busyOwners() (list []string) {
 
 // start passes the ordering key of an event to a worker, if permitted now. It returns false when ctx has ended.
 func (q *Dispatcher) start(ctx context.Context, all *sync.WaitGroup, o *txn.OutboxEvent) bool {
-	owner, urgent := o.Owner, q.opt.Urgent(o)
+	owner, urgent := o.Owner, q.opt.Urgent(o) && !q.old(o)
 	if !q.begin(o.OrderingKey, owner, urgent) {
 		return true
 	}
@@ -260,6 +344,13 @@ func (q *Dispatcher) start(ctx context.Context, all *sync.WaitGroup, o *txn.Outb
 		q.sendInOrder(ctx, o)
 	})
 	return true
+}
+
+// old reports whether an event gives way to fresh ones.
+func (q *Dispatcher) old(o *txn.OutboxEvent) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.behind && q.store.Now()-o.At > freshFor.Milliseconds()
 }
 
 // sendInOrder sends the events of an ordering key in order, until one fails or none is left.
@@ -298,6 +389,7 @@ func (q *Dispatcher) end(key, owner string, urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, key)
+	delete(q.parked, key)
 	q.ended[key] = true
 	if q.owners[owner]--; q.owners[owner] == 0 {
 		delete(q.owners, owner)
@@ -402,20 +494,28 @@ const locks = 64
 // lockTopic returns the name of a lock topic. It has no records.
 func lockTopic(n uint32) string { return "hook:" + strconv.FormatUint(uint64(n), 10) }
 
+// lockOf returns the lock topic of an ordering key.
+func lockOf(key string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return lockTopic(h.Sum32() % locks)
+}
+
 // update changes an event in a transaction, and reports whether f changed it.
 func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool,
 	error) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(k.OrderingKey)) // never fails
-	reads := txn.ReadSet{Topics: []string{lockTopic(h.Sum32() % locks)}, Outbox: []txn.OutboxKey{k}}
+	q.mu.Lock()
+	followed := q.parked[k.OrderingKey] || q.store.Shared() // another node may have parked events
+	q.mu.Unlock()
+	reads := txn.ReadSet{Topics: []string{lockOf(k.OrderingKey)}, Outbox: []txn.OutboxKey{k}}
 	err := rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
 		o := tx.OutboxEvent(k)
 		if o == nil || !f(o, tx.Now) {
 			return errUnchanged
 		}
 		tx.PutOutboxEvent(*o)
-		if o.State == txn.OutgoingWaits && o.Error != "" && o.Due > tx.Now {
-			outbox.Rest(tx, k)
+		if o.State != txn.OutgoingWaits && followed {
+			outbox.Unpark(tx, k)
 		}
 		return nil
 	})

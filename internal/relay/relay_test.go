@@ -144,7 +144,7 @@ func TestSlowStore(t *testing.T) {
 	}
 	for waits := true; waits; {
 		var err error
-		if waits, err = outbox.Waiting(t.Context(), q.store, q.opt.Name); err != nil {
+		if _, waits, err = outbox.NextDue(t.Context(), q.store, q.opt.Name); err != nil {
 			t.Fatal(err)
 		}
 	}

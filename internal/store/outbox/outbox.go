@@ -31,24 +31,69 @@ type DuePlace struct {
 // BeforeDue returns the position before all due events.
 func BeforeDue() DuePlace { return DuePlace{Due: math.MinInt64} }
 
-// Due reads a page of the due events of a queue in the order of their due times: of each ordering key the first pending
-// event, without the events of some owners.
+// Event is a pending event, with the sequence of the first pending event of its ordering key: the only one to send.
+type Event struct {
+	txn.OutboxEvent
+	First int64
+}
+
+// IsFirst reports whether no event of the same ordering key is pending before it.
+func (e *Event) IsFirst() bool { return e.First == e.Seq }
+
+// Due reads a page of the due events of a queue in the order of their due times, without the events of some owners.
 func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string,
-	limit int) ([]txn.OutboxEvent, error) {
+	limit int) ([]Event, error) {
 	args := []any{queue, now, after.Due, after.OrderingKey, after.Seq, limit}
 	owners := append([]string{noOwner}, without...)
 	for _, o := range owners {
 		args = append(args, o)
 	}
-	return read(ctx, s, queries.Numbered("OutboxDue", len(args)-len(owners)+1, len(owners)), args...)
+	return readEvents(ctx, s, queries.Numbered("OutboxDue", len(args)-len(owners)+1, len(owners)), args...)
+}
+
+// Fresh reads due events that happened after a time, the latest first.
+func Fresh(ctx context.Context, s *store.Store, queue string, since, now int64, limit int) ([]Event, error) {
+	return readEvents(ctx, s, queries.Text("OutboxFresh"), queue, since, now, limit)
+}
+
+func readEvents(ctx context.Context, s *store.Store, query string, args ...any) (list []Event, err error) {
+	err = s.View(ctx, func(r sqldb.Reader) error {
+		list, err = sqldb.All(ctx, r, func(row sqldb.Row) (*Event, error) {
+			e := &Event{}
+			o, err := txn.ScanOutboxEvent(sqldb.And(row, &e.First))
+			e.OutboxEvent = *o
+			return e, err
+		}, query, args...)
+		return err
+	})
+	return list, err
 }
 
 // noOwner is the name of no user: a list of owners is never empty.
 const noOwner = "\n"
 
-// Rest defers the events behind an event until it is due.
-func Rest(tx *txn.Tx, k txn.OutboxKey) {
-	tx.Exec(queries.Text("OutboxRest"), 2, k.Queue, k.OrderingKey)
+// Parked is the time for which an event behind another one is not due. The end of the other one makes it due. The time
+// limits the delay when another version ended that one, which does not.
+const Parked = 10 * time.Minute
+
+// Park defers due events behind the first of their ordering keys, so that reads of due events do not pass over them
+// again and again. The unit has declared all these events, and the first ones.
+func Park(tx *txn.Tx, list []Event) {
+	for i := range list {
+		first := list[i].OutboxKey
+		first.Seq = list[i].First
+		o, head := tx.OutboxEvent(list[i].OutboxKey), tx.OutboxEvent(first)
+		if o == nil || head == nil || o.State != txn.OutgoingWaits || head.State != txn.OutgoingWaits || o.Due > tx.Now {
+			continue
+		}
+		o.Due = tx.Now + Parked.Milliseconds()
+		tx.PutOutboxEvent(*o)
+	}
+}
+
+// Unpark makes the first pending event of an ordering key due, after the end of the one before.
+func Unpark(tx *txn.Tx, k txn.OutboxKey) {
+	tx.Exec(queries.Text("OutboxUnpark"), 2, k.Queue, k.OrderingKey)
 }
 
 // Next reads the pending events of an ordering key after one of them.
@@ -89,23 +134,33 @@ func List(ctx context.Context, s *store.Store, queue string, state txn.OutboxSta
 		after.Seq, limit)
 }
 
-// Count counts the events of a queue in a state, and returns the time of the oldest; 0 when there is none.
+// MaxCount is the largest result of Count: its cost is limited.
+const MaxCount = 10_000
+
+// Count counts the events of a queue in a state, up to MaxCount, and returns the time of the oldest; 0 when there is
+// none.
 func Count(ctx context.Context, s *store.Store, queue string, state txn.OutboxState) (n, oldest int64, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, queries.Text("OutboxCount"), func(row sqldb.Row) error { return row.Scan(&n, &oldest) }, queue,
-			int64(state))
+			int64(state), MaxCount)
 	})
 	return n, oldest, err
 }
 
-// Waiting reports whether any event of a queue waits, at the cost of one row.
-func Waiting(ctx context.Context, s *store.Store, queue string) (bool, error) {
-	var n *int
-	err := s.View(ctx, func(r sqldb.Reader) (err error) {
-		n, err = sqldb.One(ctx, r, sqldb.Int, queries.Text("OutboxWaiting"), queue)
+// NextDue returns the time at which an event of a queue is due next, at the cost of one row; ok is false without events.
+func NextDue(ctx context.Context, s *store.Store, queue string) (at int64, ok bool, err error) {
+	var due *int64
+	err = s.View(ctx, func(r sqldb.Reader) (err error) {
+		due, err = sqldb.One(ctx, r, func(row sqldb.Row) (*int64, error) {
+			var at int64
+			return &at, row.Scan(&at)
+		}, queries.Text("OutboxNextDue"), queue)
 		return err
 	})
-	return n != nil, err
+	if due == nil {
+		return 0, false, err
+	}
+	return *due, true, err
 }
 
 func read(ctx context.Context, s *store.Store, query string, args ...any) (list []txn.OutboxEvent, err error) {

@@ -1,23 +1,32 @@
+-- fragment: OutboxFirst
+-- The number of the first pending event of the ordering key of the event o. Index: outgoing_line.
+(SELECT min(e.num) FROM outgoing e WHERE e.queue = o.queue AND e.state = 0 AND e.line = o.line)
+
 -- name: OutboxDue
--- Due events of a queue, of each ordering key the first pending event, except those of some owners.
--- Index: outgoing_due and outgoing_line, for the first of each key.
-SELECT {outgoing o}
+-- Due events of a queue, except those of some owners, each with the first pending event of its ordering key.
+-- Index: outgoing_due and outgoing_line.
+SELECT {outgoing o}, {OutboxFirst}
 FROM outgoing o
 WHERE o.queue = $1 AND o.state = 0 AND o.due <= $2 AND (o.due, o.line, o.num) > ($3, $4, $5) AND o.owner NOT IN (?*)
-AND o.num = (SELECT min(e.num) FROM outgoing e WHERE e.queue = $1 AND e.state = 0 AND e.line = o.line)
 ORDER BY o.due, o.line, o.num
 LIMIT $6;
 
--- name: OutboxRest
--- Events behind a deferred one are due with it: reads of due events would skip each of them otherwise.
+-- name: OutboxFresh
+-- Due events that happened after a time, the latest first. It passes over those that are not due.
+-- Index: outgoing_at and outgoing_line.
+SELECT {outgoing o}, {OutboxFirst}
+FROM outgoing o
+WHERE o.queue = $1 AND o.state = 0 AND o.at > $2 AND o.due <= $3
+ORDER BY o.at DESC, o.line DESC, o.num DESC
+LIMIT $4;
+
+-- name: OutboxUnpark
+-- The first pending event of an ordering key is due.
 -- Index: outgoing_line.
 UPDATE outgoing
-SET due = (
-    SELECT h.due FROM outgoing h
-    WHERE h.queue = outgoing.queue AND h.line = outgoing.line AND h.state = 0
-    ORDER BY h.num
-    LIMIT 1)
-WHERE state = 0 AND (queue, line) IN (VALUES ?*);
+SET due = at
+WHERE state = 0 AND (queue, line) IN (VALUES ?*) AND due > at AND tries = 0
+AND num = (SELECT min(h.num) FROM outgoing h WHERE h.queue = outgoing.queue AND h.line = outgoing.line AND h.state = 0);
 
 -- name: OutboxNext
 -- Index: outgoing_line.
@@ -49,15 +58,16 @@ ORDER BY at, line, num
 LIMIT $8;
 
 -- name: OutboxCount
--- Index: outgoing_at.
+-- It counts up to a limit. Index: outgoing_at.
 SELECT count(*), coalesce(min(at), 0)
-FROM outgoing
-WHERE queue = $1 AND state = $2;
+FROM (SELECT at FROM outgoing WHERE queue = $1 AND state = $2 ORDER BY at LIMIT $3) oldest;
 
--- name: OutboxWaiting
-SELECT 1
+-- name: OutboxNextDue
+-- Index: outgoing_due.
+SELECT due
 FROM outgoing
 WHERE queue = $1 AND state = 0
+ORDER BY due
 LIMIT 1;
 
 -- name: OutboxExpired

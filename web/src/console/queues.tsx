@@ -5,6 +5,13 @@ import { useAPI, usePages, useRead, when } from './use.js';
 type Queue = 'webhook' | 'push';
 type State = 'waiting' | 'delivered' | 'dead';
 
+/** The server counts up to this number. */
+const countLimit = 10_000;
+
+function count(n: number | undefined): string {
+  return n === undefined ? '–' : n < countLimit ? n.toLocaleString() : `${countLimit.toLocaleString()} or more`;
+}
+
 export function Queues(): ReactNode {
   const api = useAPI();
   const [queue, setQueue] = useState<Queue>('webhook');
@@ -49,9 +56,9 @@ export function Queues(): ReactNode {
         )}
       </div>
       <p className="muted">
-        {head.data?.waiting.toLocaleString()} wait
+        {count(head.data?.waiting)} wait
         {head.data?.oldestWaiting ? `, the oldest since ${when(head.data.oldestWaiting)}` : ''};{' '}
-        {head.data?.dead.toLocaleString()} were given up.
+        {count(head.data?.dead)} were given up.
       </p>
       <Table
         caption={queue === 'webhook' ? 'Webhooks' : 'Pushes'}
