@@ -147,7 +147,7 @@ func Count(ctx context.Context, s *store.Store, queue string, state txn.OutboxSt
 	return n, oldest, err
 }
 
-// NextDue returns the time at which an event of a queue is due next, at the cost of one row; ok is false without events.
+// NextDue returns the time of the next due event of a queue, at the cost of one row; ok is false without events.
 func NextDue(ctx context.Context, s *store.Store, queue string) (at int64, ok bool, err error) {
 	var due *int64
 	err = s.View(ctx, func(r sqldb.Reader) (err error) {

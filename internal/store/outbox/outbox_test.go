@@ -53,7 +53,8 @@ func filled(tb testing.TB, lines, each int, firstDue int64) *store.Store {
 	return s
 }
 
-// TestDue: of each ordering key only the first event is to be sent. Events behind it are returned until they are parked.
+// TestDue: of each ordering key only the first event is to be sent. Events behind it are returned until they are
+// parked.
 func TestDue(t *testing.T) {
 	s := filled(t, 3, 4, 100)
 	due := func(now int64) (first, behind []outbox.Event) {
