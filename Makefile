@@ -16,7 +16,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: cells bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -151,6 +151,9 @@ retention: | need-go need-postgres ## Simulate a day of calls with an injected c
 
 partitions: | need-go need-postgres ## Measure on PostgreSQL what removing old records costs, row by row and with a table partitioned by time: about five minutes
 	@$(GO) run ./test/partitions $(ARGS)
+
+cells: | need-go ## Simulate invitations between cells (docs/adr/0032): 100,000 runs with lost messages and crashes, half a minute
+	@$(GO) test -count=1 ./test/cells -v -cells.runs 100000
 
 bench-backlog: | need-go need-postgres ## Measure the outbox with a million waiting ordering keys, on both engines: about ten minutes
 	@$(GO) run ./test/backlog -engine sqlite $(ARGS)

@@ -29,7 +29,8 @@ const (
 	old       = "old "      // begins the ordering keys of the backlog
 	perCommit = 20_000      // events
 	slow      = 50          // milliseconds of an attempt that fails
-	rounds    = 40          // new events of a measurement
+	rounds    = 100         // new events of a measurement
+	warmup    = 10          // new events before
 	idleTime  = time.Minute // of the measurement of the cost
 )
 
@@ -143,7 +144,7 @@ func (m *measurement) run(ctx context.Context, state string, idle bool) error {
 	go func() { done <- d.Run(running) }()
 	defer func() { stop(); <-done }()
 	var took []time.Duration
-	for i := range rounds {
+	for i := -warmup; i < rounds; i++ {
 		begin := time.Now()
 		if err := m.enqueue(ctx, fmt.Sprintf("new %s %d", state, i)); err != nil {
 			return err
@@ -154,7 +155,9 @@ func (m *measurement) run(ctx context.Context, state string, idle bool) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		took = append(took, time.Since(begin))
+		if i >= 0 {
+			took = append(took, time.Since(begin))
+		}
 		<-time.After(100 * time.Millisecond)
 	}
 	slices.Sort(took)
