@@ -70,8 +70,9 @@ type Config struct {
 	// Ping is the interval of connection checks. A dead connection is closed within four thirds of it plus one second.
 	// Default: 10 s, so within 15 s.
 	Ping time.Duration
-	// Webhook is the URL for events after an action, BeforeHook the URL called before an action. Requests to both are
-	// signed with WebhookSecret: whsec_ and base64 of 24 to 64 bytes. Default: none.
+	// Webhook is the URL for events after an action, https://HOST/PATH, nats://HOST:PORT/SUBJECT or
+	// kafka://HOST:PORT/TOPIC, and BeforeHook the URL called before an action. HTTP requests are signed with
+	// WebhookSecret: whsec_ and base64 of 24 to 64 bytes. Default: none.
 	Webhook, BeforeHook, WebhookSecret string
 	// SecondaryWebhookSecrets add signatures to the requests, during a rotation of the secret. Default: none.
 	SecondaryWebhookSecrets []string

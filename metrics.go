@@ -103,7 +103,8 @@ func (s *Server) register() {
 	s.metrics.MustRegister(newFileMetrics(s.store.Files))
 	gauge("beckon_retention_lag_seconds", "Time for which the oldest row has been due for retention; -1 if unknown.",
 		s.retentionLag)
-	s.metrics.MustRegister(queueMetrics{"webhooks", s.hooks.Queue()}, queueMetrics{"pushes", s.pushes.Queue()})
+	s.metrics.MustRegister(queueMetrics{"webhooks", func() *relay.Dispatcher { return s.hooks.Queue() }},
+		queueMetrics{"pushes", func() *relay.Dispatcher { return s.pushes.Queue() }})
 }
 
 // fileMetrics are the metrics of SQLite's files, from one reading of the directory.
@@ -165,7 +166,7 @@ func (s *Server) retentionLag() float64 {
 // queueMetrics are the metrics of a queue, from one read.
 type queueMetrics struct {
 	name  string
-	queue *relay.Dispatcher
+	queue func() *relay.Dispatcher
 }
 
 func (m queueMetrics) descriptions() (waiting, oldest *prometheus.Desc) {
@@ -186,7 +187,7 @@ func (m queueMetrics) Describe(to chan<- *prometheus.Desc) {
 func (m queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	n, age, err := m.queue.Waiting(ctx)
+	n, age, err := m.queue().Waiting(ctx)
 	if err != nil {
 		n, age = -1, -time.Second
 	}

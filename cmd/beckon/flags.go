@@ -143,7 +143,7 @@ func (f *fileFlags) apply(c *beckon.Config) {
 
 // hookFlags configure webhooks and the before-hook.
 type hookFlags struct {
-	Webhook          string        `help:"URL that receives events." placeholder:"URL"`
+	Webhook          string        `help:"URL that receives events: https://HOST/PATH, nats://HOST:PORT/SUBJECT (JetStream) or kafka://HOST:PORT/TOPIC." placeholder:"URL"`
 	WebhookSecret    string        `help:"Signing secret of webhooks: whsec_ and base64 of 24 to 64 bytes. Prefer the environment or a file to the command line." name:"webhook-secret"`
 	WebhookSecondary []string      `help:"Further signing secrets of webhooks, during a rotation." name:"webhook-secondary-secrets"`
 	WebhookEvents    []string      `help:"Kinds (invitation.created) or families (invitation) of events to send. Default: all." name:"webhook-events"`

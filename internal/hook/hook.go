@@ -23,6 +23,7 @@ import (
 
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/beckon-im/beckon/internal/hook/sink"
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -30,7 +31,8 @@ import (
 
 // Options configures the hooks. The zero value disables them.
 type Options struct {
-	// URL receives events, by POST. Redirects are not followed. Default: no webhooks.
+	// URL receives events: an HTTP address by POST, without following redirects, or a broker (package sink). Default: no
+	// webhooks.
 	URL string
 	// Before is the URL called before an action. Default: no before-hooks.
 	Before string
@@ -42,7 +44,7 @@ type Options struct {
 	SecondarySecrets []string
 	// Kinds lists the enabled events: kinds like invitation.created, or families like invitation. Default: all.
 	Kinds []string
-	// Time is the timeout of a webhook request. Default: 15 s.
+	// Time is the timeout of an attempt to send an event. Default: 15 s.
 	Time time.Duration
 	// BeforeTime is the timeout of a before-hook request. Default: 2 s.
 	BeforeTime time.Duration
@@ -58,6 +60,7 @@ type Hooks struct {
 	store        *store.Store
 	signers      []*standard.Webhook
 	eventClient  *http.Client
+	sink         sink.Sink // nil = HTTP
 	queue        *relay.Dispatcher
 	methods      map[string]bool // methods with a before-hook
 	beforeClient *http.Client
@@ -74,8 +77,10 @@ func New(opt Options) (*Hooks, error) {
 	h := &Hooks{opt: opt, eventClient: newClient(opt.Time), beforeClient: newClient(opt.BeforeTime),
 		methods: map[string]bool{}}
 	for name, address := range map[string]string{"webhook": opt.URL, "before-hook": opt.Before} {
-		if u, err := url.Parse(address); address != "" &&
-			(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		if address == "" || name == "webhook" && sink.IsBroker(address) {
+			continue
+		}
+		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, fmt.Errorf("the %s URL %q must have the form https://host/path", name, address)
 		}
 	}
@@ -83,8 +88,10 @@ func New(opt Options) (*Hooks, error) {
 		return h, nil
 	}
 	var err error
-	if h.signers, err = signersOf(append([]string{opt.Secret}, opt.SecondarySecrets...)); err != nil {
-		return nil, err
+	if opt.URL != "" && !sink.IsBroker(opt.URL) || opt.Before != "" {
+		if h.signers, err = signersOf(append([]string{opt.Secret}, opt.SecondarySecrets...)); err != nil {
+			return nil, err
+		}
 	}
 	families := []string{"invitation", "message", "call", "group", "room"}
 	for _, k := range opt.Kinds {
@@ -105,7 +112,10 @@ func New(opt Options) (*Hooks, error) {
 	for _, v := range opt.ObserveBefore {
 		h.methods[v] = opt.Before != ""
 	}
-	return h, nil
+	if sink.IsBroker(opt.URL) {
+		h.sink, err = sink.New(opt.URL, sink.Options{Time: opt.Time, Log: opt.Log})
+	}
+	return h, err
 }
 
 // signersOf returns the signers with some secrets.
@@ -165,6 +175,12 @@ func (h *Hooks) Announce([]txn.Record) {
 
 // Run sends events until ctx ends.
 func (h *Hooks) Run(ctx context.Context) error {
+	if h.sink != nil {
+		if err := h.sink.Connect(); err != nil {
+			return err
+		}
+		defer h.sink.Close()
+	}
 	err := h.queue.Run(ctx)
 	h.eventClient.CloseIdleConnections()
 	h.beforeClient.CloseIdleConnections()
@@ -206,6 +222,12 @@ func (h *Hooks) post(ctx context.Context, client *http.Client, target, id string
 
 // send makes one attempt to send an event.
 func (h *Hooks) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
+	if h.sink != nil {
+		ctx, cancel := context.WithTimeout(ctx, h.opt.Time)
+		defer cancel()
+		return relay.Outcome{Err: h.sink.Publish(ctx, &sink.Event{ID: relay.ID(o), Key: o.OrderingKey, Kind: o.Kind,
+			Body: []byte(o.Body)})}
+	}
 	res, body, err := h.post(ctx, h.eventClient, h.opt.URL, relay.ID(o), []byte(o.Body))
 	switch {
 	case res != nil && res.StatusCode/100 == 2: // even if the body could not be read

@@ -55,10 +55,13 @@ type Options struct {
 const Lease = time.Minute
 
 const (
-	workers  = 64                     // ordering keys sent concurrently
-	page     = 16 * workers           // events per read of due events
-	keyPage  = 50                     // events per read of one ordering key
-	ofOwner  = 2                      // default of Options.OfOwner
+	workers = 64           // ordering keys sent concurrently
+	page    = 16 * workers // events per read of due events
+	keyPage = 50           // events per read of one ordering key
+	ofOwner = 2            // default of Options.OfOwner
+	// With a backlog, a receiver that refused as many attempts one after another gets few more until it accepts one.
+	refusals, probes = 100, 4
+
 	pages    = 64                     // most pages per scan, when owners at their limit are skipped
 	minPause = 20 * time.Millisecond  // minimum pause between scans; also ten times the duration of a scan
 	hotScan  = 250 * time.Millisecond // scan interval while events are due, and shortest interval before a retry
@@ -115,6 +118,7 @@ type Dispatcher struct {
 	hot           atomic.Int64  // end of the period of frequent scans, in Unix nanoseconds
 	due           atomic.Int64  // time of the next due event, milliseconds; 0 = none is known
 	taken, failed atomic.Int64  // attempts
+	failures      atomic.Int64  // attempts that failed since the last success
 }
 
 // New returns a dispatcher of the events in s.
@@ -268,7 +272,15 @@ func (q *Dispatcher) setBehind(behind bool) {
 func (q *Dispatcher) saturated() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.behind && q.common >= workers*3/4
+	return q.behind && q.common >= q.commonLimit()
+}
+
+// commonLimit returns the number of workers for events that are not urgent: a quarter is reserved for those that are.
+func (q *Dispatcher) commonLimit() int {
+	if q.behind && q.failures.Load() >= refusals {
+		return probes
+	}
+	return workers * 3 / 4
 }
 
 // park defers the events of a page that are behind others.
@@ -368,13 +380,13 @@ func (q *Dispatcher) sendInOrder(ctx context.Context, o *txn.OutboxEvent) {
 	}
 }
 
-// begin claims an ordering key, unless it is being sent or its owner is at its limit. A quarter of the workers is
-// reserved for urgent events.
+// begin claims an ordering key, unless it is being sent, or its owner or the events that are not urgent are at their
+// limit.
 func (q *Dispatcher) begin(key, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.busy[key] || q.ended[key] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent &&
-		q.common >= workers*3/4 {
+		q.common >= q.commonLimit() {
 		return false
 	}
 	q.busy[key] = true
@@ -428,8 +440,10 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	switch {
 	case res.Err == nil:
 		q.taken.Add(1)
+		q.failures.Store(0)
 	case !res.Later:
 		q.failed.Add(1)
+		q.failures.Add(1)
 	}
 	finished := false
 	_, err := q.update(storing, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {

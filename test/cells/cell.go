@@ -69,7 +69,7 @@ func newCell(id int, skew int64) *cell {
 }
 
 // commit stores a decision with its records: of participants of this cell on their timelines, of others in the outbox.
-func (c *cell) commit(w *world, s *stored, changed []invite.Invitee) {
+func (c *cell) commit(w *simulation, s *stored, changed []invite.Invitee) {
 	for _, p := range changed {
 		s.invitees[p.UserID] = p
 	}
@@ -104,7 +104,7 @@ func (c *cell) append(e entry) {
 }
 
 // receive applies entries of another cell in order, and returns the last applied seq.
-func (c *cell) receive(w *world, from int, list []entry) int64 {
+func (c *cell) receive(w *simulation, from int, list []entry) int64 {
 	for _, e := range list {
 		switch {
 		case w.fault == repeated && e.seq <= c.applied[from]+1:
@@ -151,7 +151,7 @@ const (
 )
 
 // act decides an action in the owner's cell.
-func (c *cell) act(w *world, a *action) outcome {
+func (c *cell) act(w *simulation, a *action) outcome {
 	now := w.now + c.skew
 	s := c.invitations[a.inviteID]
 	if a.kind == doInvite {

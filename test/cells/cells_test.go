@@ -18,7 +18,7 @@ func violationsOf(f fault, runs uint64) (broken int64, seed uint64, first string
 	for range runtime.NumCPU() {
 		all.Go(func() {
 			for n := next.Add(1); n <= runs; n = next.Add(1) {
-				w := newWorld(n, f)
+				w := newSimulation(n, f)
 				w.run()
 				if list := w.violations(); len(list) > 0 {
 					count.Add(1)
@@ -35,15 +35,15 @@ func violationsOf(f fault, runs uint64) (broken int64, seed uint64, first string
 	return int64(count.Load()), seed, first
 }
 
-// TestOneWinner: over links that lose, repeat and reorder, with cells that crash and clocks that differ by minutes, each
-// invitee has one outcome, every device that was told of a success is its author, and every timeline has it once.
+// TestOneWinner: over links that lose, repeat and reorder, with cells that crash and clocks that differ by minutes,
+// each invitee has one outcome, every device that was told of a success is its author, and every timeline has it once.
 func TestOneWinner(t *testing.T) {
 	if n, seed, first := violationsOf(none, *runs); n > 0 {
 		t.Errorf("%d of %d runs are broken; with seed %d: %s", n, *runs, seed, first)
 	}
 	answers, outcomes := 0, map[string]int{}
 	for seed := range min(*runs, 1000) {
-		w := newWorld(seed+1, none)
+		w := newSimulation(seed+1, none)
 		w.run()
 		for _, a := range w.actions {
 			if a.kind >= doAccept {

@@ -7,7 +7,7 @@ import (
 )
 
 // violations compares what users were told with what the owners decided, and with the timelines.
-func (w *world) violations() (list []string) {
+func (w *simulation) violations() (list []string) {
 	fail := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	for _, a := range w.actions {
 		s := w.cells[w.owner[a.inviteID]].invitations[a.inviteID]
@@ -48,7 +48,7 @@ func (w *world) violations() (list []string) {
 }
 
 // checkCopy checks the records about an invitee on one timeline: open, then the outcome, each once.
-func (w *world) checkCopy(s *stored, invitee string, p invite.Invitee, reader string, fail func(string, ...any)) {
+func (w *simulation) checkCopy(s *stored, invitee string, p invite.Invitee, reader string, fail func(string, ...any)) {
 	var states []invite.State
 	for _, e := range w.cells[w.home[reader]].timelines[reader] {
 		if e.inviteID == s.invitation.ID && e.invitee == invitee {

@@ -39,8 +39,8 @@ func (a *action) actor() invite.Actor {
 	return invite.Actor{User: a.user, Device: a.device, RequestID: fmt.Sprint(a.kind, a.device)}
 }
 
-// world is one run.
-type world struct {
+// simulation is one run.
+type simulation struct {
 	rng     *rand.Rand
 	fault   fault
 	now     int64 // milliseconds
@@ -78,13 +78,13 @@ func (q *queue) Pop() any {
 }
 
 // at runs f after some milliseconds.
-func (w *world) at(in int64, f func()) {
+func (w *simulation) at(in int64, f func()) {
 	w.events.n++
 	heap.Push(&w.events, event{w.now + in, w.events.n, f})
 }
 
 // transmit calls f in the other cell, never, once or twice, after a delay, unless that cell is down then.
-func (w *world) transmit(from, to *cell, f func()) {
+func (w *simulation) transmit(from, to *cell, f func()) {
 	times := 1
 	if w.now < healedAt {
 		switch n := w.rng.IntN(10); {
@@ -107,7 +107,7 @@ func (w *world) transmit(from, to *cell, f func()) {
 }
 
 // flush sends what another cell has not acknowledged, and repeats that until it has.
-func (w *world) flush(c *cell, to int) {
+func (w *simulation) flush(c *cell, to int) {
 	if list := c.outbox[to]; len(list) > 0 && !c.down {
 		other, batch := w.cells[to], append([]entry(nil), list...)
 		if w.fault == unordered {
@@ -130,7 +130,7 @@ func (w *world) flush(c *cell, to int) {
 }
 
 // expire decides the timeouts of an invitation, in its owner's cell.
-func (w *world) expire(c *cell, id string) {
+func (w *simulation) expire(c *cell, id string) {
 	s := c.invitations[id]
 	if c.down {
 		w.at(resend, func() { w.expire(c, id) })
@@ -152,7 +152,7 @@ func (w *world) expire(c *cell, id string) {
 }
 
 // do sends an action to the cell of its user, which forwards it to the owner's, until there is a response.
-func (w *world) do(a *action) {
+func (w *simulation) do(a *action) {
 	if a.result != unavailable {
 		return
 	}
@@ -173,9 +173,9 @@ func (w *world) do(a *action) {
 	w.at(resend, func() { w.do(a) })
 }
 
-// newWorld creates cells, users, and the schedule of actions and crashes.
-func newWorld(seed uint64, f fault) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, uint64(f))), fault: f, home: map[string]int{}, owner: map[string]int{},
+// newSimulation creates cells, users, and the schedule of actions and crashes.
+func newSimulation(seed uint64, f fault) *simulation {
+	w := &simulation{rng: rand.New(rand.NewPCG(seed, uint64(f))), fault: f, home: map[string]int{}, owner: map[string]int{},
 		waiting: map[[2]int]bool{}}
 	for i := range 2 + w.rng.IntN(3) {
 		w.cells = append(w.cells, newCell(i, w.rng.Int64N(1_200_000)-600_000))
@@ -201,7 +201,7 @@ func newWorld(seed uint64, f fault) *world {
 }
 
 // invite schedules an invitation with its answers.
-func (w *world) invite(id string) {
+func (w *simulation) invite(id string) {
 	order := w.rng.Perm(len(w.users))
 	inviter := w.users[order[0]]
 	a := &action{kind: doInvite, inviteID: id, user: inviter, device: inviter + "/1", timeout: 2 + w.rng.Int64N(12)}
@@ -222,13 +222,13 @@ func (w *world) invite(id string) {
 	}
 }
 
-func (w *world) schedule(at int64, a *action) {
+func (w *simulation) schedule(at int64, a *action) {
 	w.actions = append(w.actions, a)
 	w.at(at, func() { w.do(a) })
 }
 
 // run plays the schedule to its end.
-func (w *world) run() {
+func (w *simulation) run() {
 	for w.events.Len() > 0 {
 		e := heap.Pop(&w.events).(event)
 		if w.now = e.at; w.now > endsAt {
