@@ -175,8 +175,8 @@ func (w *simulation) do(a *action) {
 
 // newSimulation creates cells, users, and the schedule of actions and crashes.
 func newSimulation(seed uint64, f fault) *simulation {
-	w := &simulation{rng: rand.New(rand.NewPCG(seed, uint64(f))), fault: f, home: map[string]int{}, owner: map[string]int{},
-		waiting: map[[2]int]bool{}}
+	w := &simulation{rng: rand.New(rand.NewPCG(seed, uint64(f))), fault: f, home: map[string]int{},
+		owner: map[string]int{}, waiting: map[[2]int]bool{}}
 	for i := range 2 + w.rng.IntN(3) {
 		w.cells = append(w.cells, newCell(i, w.rng.Int64N(1_200_000)-600_000))
 	}
@@ -216,8 +216,8 @@ func (w *simulation) invite(id string) {
 	}
 	for _, user := range a.invitees {
 		for device := range w.rng.IntN(3) { // devices that answer
-			w.schedule(begin+w.rng.Int64N(actUntil/2), &action{kind: doAccept + kind(w.rng.IntN(2)), inviteID: id, user: user,
-				device: fmt.Sprint(user, "/", device)})
+			w.schedule(begin+w.rng.Int64N(actUntil/2), &action{kind: doAccept + kind(w.rng.IntN(2)), inviteID: id,
+				user: user, device: fmt.Sprint(user, "/", device)})
 		}
 	}
 }
