@@ -57,7 +57,8 @@ type measurement struct {
 
 func run(ctx context.Context, engine string, keys int) error {
 	fmt.Printf("%s, %d waiting ordering keys, %s\n\n| state | new event until its delivery: median | 95th of 100 | "+
-		"longest | processor time of the queue |\n|---|---|---|---|---|\n", engine, keys, time.Now().UTC().Format(time.DateOnly))
+		"longest | processor time of the queue |\n|---|---|---|---|---|\n", engine, keys,
+		time.Now().UTC().Format(time.DateOnly))
 	if err := measure(ctx, engine, keys, "all due, their receiver fails after 50 ms", -time.Hour); err != nil {
 		return err
 	}
