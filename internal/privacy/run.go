@@ -2,6 +2,7 @@ package privacy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -51,7 +52,7 @@ func (p *Privacy) work(ctx context.Context) error {
 			if e.Error = err.Error(); ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := personaldata.Save(ctx, p.Store, e); err != nil {
+			if err := personaldata.Save(ctx, p.Store, e); err != nil && !errors.Is(err, personaldata.ErrTaken) {
 				return err
 			}
 			continue

@@ -2,6 +2,7 @@ package personaldata
 
 import (
 	"context"
+	"errors"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
@@ -46,23 +47,31 @@ const claimTime = 60_000
 // Move begins a stage.
 func (e *Erasure) Move(to Stage) { e.Stage, e.Place = to, "" }
 
-// Start begins the erasure of a user, or returns the running one.
+// Start begins the erasure of a user, or returns the running one, without the error of its last attempt.
 func Start(ctx context.Context, s *store.Store, user string) (e *Erasure, err error) {
-	err = s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) error {
-		e = nil
-		if err := sess.Query(ctx, queries.Text("Erasure"), []any{user}, func(row sqldb.Row) (err error) {
-			e, err = scanErasure(row)
-			return err
-		}); err != nil {
+	err = s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
+		if e, err = stored(ctx, sess, user); err != nil {
 			return err
 		}
-		if err := sess.Sync(ctx); err != nil || e != nil && e.EndedAt == 0 {
-			return err
+		if e != nil && e.EndedAt == 0 {
+			e.Error = ""
+		} else {
+			e = &Erasure{UserID: user, At: now}
 		}
-		e = &Erasure{UserID: user, At: now}
 		return save(ctx, sess, e)
 	})
 	return e, err
+}
+
+// stored reads the erasure of a user in a transaction; nil when there is none.
+func stored(ctx context.Context, sess *sqldb.Session, user string) (e *Erasure, err error) {
+	if err := sess.Query(ctx, queries.Text("Erasure"), []any{user}, func(row sqldb.Row) (err error) {
+		e, err = scanErasure(row)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return e, sess.Sync(ctx)
 }
 
 // Claim returns running erasures that no other node works on, at most limit, and makes a node their owner.
@@ -96,10 +105,20 @@ func Claim(ctx context.Context, s *store.Store, node string, limit int) (list []
 	return list, err
 }
 
+// ErrTaken is the error of progress on an erasure that another node has claimed since.
+var ErrTaken = errors.New("another node continues the erasure")
+
 // Save writes the progress of erasures, and extends their claims.
 func Save(ctx context.Context, s *store.Store, list ...*Erasure) error {
 	return s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) error {
 		for _, e := range list {
+			known, err := stored(ctx, sess, e.UserID)
+			if err != nil {
+				return err
+			}
+			if known == nil || known.Owner != e.Owner {
+				return ErrTaken
+			}
 			if e.OwnedUntil = now + claimTime; e.Stage == StageDone {
 				e.EndedAt = now
 			}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,6 +92,7 @@ func erasures(t *testing.T, open Engine) {
 	if err := personaldata.Save(t.Context(), s, ann, bob); err != nil {
 		t.Fatal(err)
 	}
+	late := *ann
 	stop()
 
 	s = open(t)
@@ -99,6 +101,9 @@ func erasures(t *testing.T, open Engine) {
 	mine = claimed(t, s, "two", 2)
 	if mine[0].Place != ann.Place || mine[0].Place == "" || mine[0].Records != 2 {
 		t.Errorf("after a restart it continues at %+v; it was at %+v", mine[0], *ann)
+	}
+	if err := personaldata.Save(t.Context(), s, &late); !errors.Is(err, personaldata.ErrTaken) {
+		t.Errorf("the node before saves its progress: %v", err)
 	}
 	ann, bob = &mine[0], &mine[1]
 	pages := 0
