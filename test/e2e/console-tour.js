@@ -12,7 +12,7 @@ export async function tour(page, url, key, visit) {
     ['Invitations', 'Open invitations'],
     ['Calls', 'Call records'],
     ['Connections', 'Connected devices'],
-    ['People', 'People'],
+    ['Users', 'Users'],
     ['Groups', 'Groups'],
     ['Queues', 'Webhooks'],
     ['Erasures', 'Erasures'],
@@ -27,8 +27,8 @@ export async function tour(page, url, key, visit) {
 /** Opens the events of an invitation and returns their region. */
 export async function story(page, inviteID) {
   await page.getByRole('button', { name: 'Invitations', exact: true }).click();
-  await page.getByLabel('Any invitation').fill(inviteID);
-  await page.getByRole('button', { name: 'Look' }).click();
+  await page.getByLabel('Invitation ID').fill(inviteID);
+  await page.getByRole('button', { name: 'Show' }).click();
   const region = page.getByRole('region', { name: `Invitation ${inviteID}` });
   await region.getByRole('listitem').first().waitFor();
   return region;

@@ -50,7 +50,7 @@ test('a tour of all pages, and the events of an invitation', async () => {
         .getByRole('row', { name: /AVChatRoom/ })
         .first()
         .waitFor();
-    if (where === 'people') await page.getByRole('row', { name: /Alice Moreau/ }).waitFor();
+    if (where === 'users') await page.getByRole('row', { name: /Alice Moreau/ }).waitFor();
   });
   assert.equal(seen.length, 8);
 
@@ -62,7 +62,7 @@ test('a tour of all pages, and the events of an invitation', async () => {
   ]);
   await (await story(page, 'refused')).getByText('dan rejected: busy').waitFor();
   const open = await story(page, 'rings');
-  await open.getByRole('button', { name: 'Cancel it' }).click();
+  await open.getByRole('button', { name: 'Cancel invitation' }).click();
   await open.getByRole('button', { name: 'Cancel for 1' }).click();
   await open.getByText('erin was cancelled').waitFor();
 
@@ -71,8 +71,8 @@ test('a tour of all pages, and the events of an invitation', async () => {
 
   await page.getByRole('button', { name: 'Connections', exact: true }).click();
   const row = page.getByRole('row', { name: /bob/ });
-  await row.getByRole('button', { name: 'Send away' }).click();
-  await row.getByRole('button', { name: /^Send web-/ }).click();
+  await row.getByRole('button', { name: 'Disconnect' }).click();
+  await row.getByRole('button', { name: /^Disconnect web-/ }).click();
   await bob.page.getByText('You were signed out').waitFor();
   await bob.leave();
 });
@@ -82,9 +82,9 @@ test('the queues show waiting and dead events', async () => {
   assert.deepEqual([events, waiting], [[], 0]);
   await page.getByRole('button', { name: 'Queues', exact: true }).click();
   await page.getByRole('button', { name: 'Pushes', exact: true }).click();
-  await page.getByText('Nothing waits.').waitFor();
-  await page.getByRole('button', { name: 'given up', exact: true }).click();
-  await page.getByText('There is none.').waitFor();
+  await page.getByText('The queue is empty.').waitFor();
+  await page.getByRole('button', { name: 'failed', exact: true }).click();
+  await page.getByText('No events.').waitFor();
 });
 
 test('an operator erases a user, and sees the result', async () => {

@@ -15,7 +15,7 @@ const places = [
   ['invitations', 'Invitations'],
   ['calls', 'Calls'],
   ['connections', 'Connections'],
-  ['people', 'People'],
+  ['users', 'Users'],
   ['groups', 'Groups'],
   ['queues', 'Queues'],
   ['erasures', 'Erasures'],
@@ -68,7 +68,7 @@ function SignIn({ onSignIn }: { onSignIn: (api: API) => void }): ReactNode {
       <section className="hero">
         <img src="/icon.svg" alt="" width="72" height="72" />
         <h1>Console</h1>
-        <p>What this Beckon server does, and what became of every invitation.</p>
+        <p>The state of this server and the history of every invitation.</p>
       </section>
       <section className="card">
         <form onSubmit={submit}>
@@ -122,7 +122,7 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
           <Calls onInvitation={(id) => go('invitations', id)} />
         ) : page === 'connections' ? (
           <Connections />
-        ) : page === 'people' ? (
+        ) : page === 'users' ? (
           <Users />
         ) : page === 'groups' ? (
           <Groups />

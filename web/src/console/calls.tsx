@@ -29,7 +29,7 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
       <Problem text={p.error} />
       <div className="head">
         <h1>Calls</h1>
-        <Search label="Person" onText={setUser} />
+        <Search label="User" onText={setUser} />
         <Search label="Group" onText={setGroup} />
         <label className="search">
           <span>Day</span>
@@ -43,14 +43,18 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
         caption="Call records"
         rows={p.list}
         id={(c) => c.callID}
-        empty="No call is as asked for."
+        empty="No calls found."
         more={p.more}
         columns={[
-          { name: 'Began', of: (c) => when(c.began ?? c.opened) },
+          { name: 'Started', of: (c) => when(c.began ?? c.opened) },
           { name: 'From', of: (c) => c.inviter ?? '–' },
           { name: 'With', of: (c) => c.invitee ?? c.groupID ?? '–' },
-          { name: 'People', of: (c) => c.count, number: true },
-          { name: 'Lasted', of: (c) => (c.ended ? span(c.duration) : c.began ? 'goes on' : 'waits'), number: true },
+          { name: 'Participants', of: (c) => c.count, number: true },
+          {
+            name: 'Duration',
+            of: (c) => (c.ended ? span(c.duration) : c.began ? 'in progress' : 'waiting'),
+            number: true,
+          },
           { name: 'Ended', of: (c) => (c.reason ? `${c.reason}${c.endedBy ? ` by ${c.endedBy}` : ''}` : '–') },
           {
             name: '',
@@ -58,13 +62,13 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
               <>
                 {c.inviteID && (
                   <button type="button" className="link" onClick={() => onInvitation(c.inviteID ?? '')}>
-                    story
+                    Invitation
                   </button>
                 )}
                 {!c.ended && (
                   <Act
                     label="End"
-                    sure="End for everybody"
+                    sure="End this call"
                     run={() => api.call('dismissRoom', { roomID: c.roomID })}
                     onDone={p.reload}
                   />

@@ -25,9 +25,9 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
         <h1>Invitations</h1>
         <span className="muted">{p.total?.toLocaleString()} open</span>
         <form className="search" onSubmit={find}>
-          <label htmlFor="invite">Any invitation</label>
+          <label htmlFor="invite">Invitation ID</label>
           <input id="invite" name="id" placeholder="inviteID" defaultValue={id} />
-          <Button type="submit">Look</Button>
+          <Button type="submit">Show</Button>
         </form>
       </div>
       {id && <Story key={id} id={id} onClose={() => onID('')} />}
@@ -35,7 +35,7 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
         caption="Open invitations"
         rows={p.list}
         id={(v) => v.inviteID}
-        empty="Nothing rings."
+        empty="No open invitations."
         more={p.more}
         onPick={(v) => onID(v.inviteID)}
         columns={[
@@ -45,8 +45,8 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
           { name: 'Accepted', of: (v) => v.counts.accepted.toLocaleString(), number: true },
           { name: 'Since', of: (v) => when(v.createdAt) },
           {
-            name: 'Left',
-            of: (v) => (v.deadline ? span(Math.max(0, v.deadline - Date.now())) : 'no end'),
+            name: 'Time left',
+            of: (v) => (v.deadline ? span(Math.max(0, v.deadline - Date.now())) : 'no timeout'),
             number: true,
           },
           {
@@ -65,15 +65,15 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
 
 const words: Record<string, string> = {
   invited: 'invited',
-  ringing: 'rings',
+  ringing: 'is ringing',
   accepted: 'accepted',
   rejected: 'rejected',
   cancelled: 'was cancelled',
-  timedOut: 'did not answer in time',
-  pushed: 'was pushed to',
-  pushWaits: 'has a push that waits',
-  pushFailed: 'could not be pushed to',
-  deadline: 'the time is over',
+  timedOut: 'timed out',
+  pushed: 'received a push',
+  pushWaits: 'has a queued push',
+  pushFailed: 'has a failed push',
+  deadline: 'deadline',
 };
 
 /** The events of one invitation in order of time. */
@@ -92,7 +92,7 @@ function Story({ id, onClose }: { id: string; onClose: () => void }): ReactNode 
         </h2>
         {v && !v.over && (
           <Act
-            label="Cancel it"
+            label="Cancel invitation"
             sure={`Cancel for ${v.counts.open}`}
             run={() => api.call('cancel', { inviteID: id }, v.inviter)}
             onDone={t.reload}

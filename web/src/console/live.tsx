@@ -18,17 +18,17 @@ export function Connections(): ReactNode {
       <Problem text={p.error} />
       <div className="head">
         <h1>Connections</h1>
-        <span className="muted">{p.total?.toLocaleString()} in all</span>
-        <Search label="Person" onText={setFind} />
+        <span className="muted">{p.total?.toLocaleString()} in total</span>
+        <Search label="User" onText={setFind} />
       </div>
       <Table
         caption="Connected devices"
         rows={p.list}
         id={(c) => `${c.userID} ${c.deviceID}`}
-        empty="Nobody is connected."
+        empty="No device is connected."
         more={p.more}
         columns={[
-          { name: 'Person', of: (c) => c.userID },
+          { name: 'User', of: (c) => c.userID },
           { name: 'Device', of: (c) => c.deviceID },
           { name: 'Platform', of: (c) => c.platform ?? '–' },
           { name: 'Since', of: (c) => when(c.connectedAt) },
@@ -37,8 +37,8 @@ export function Connections(): ReactNode {
             name: '',
             of: (c) => (
               <Act
-                label="Send away"
-                sure={`Send ${c.deviceID} away`}
+                label="Disconnect"
+                sure={`Disconnect ${c.deviceID}`}
                 run={() => api.call('kickDevice', { deviceID: c.deviceID }, c.userID)}
                 onDone={p.reload}
               />
@@ -64,26 +64,26 @@ export function Users(): ReactNode {
     <>
       <Problem text={p.error} />
       <div className="head">
-        <h1>People</h1>
+        <h1>Users</h1>
         <Search label="ID begins with" onText={setFind} />
       </div>
       <Table
-        caption="People"
+        caption="Users"
         rows={p.list}
         id={(u) => u.userID}
-        empty="Nobody with such an ID has taken part in anything."
+        empty="No users found."
         more={p.more}
         columns={[
-          { name: 'Person', of: (u) => u.userID },
+          { name: 'User', of: (u) => u.userID },
           { name: 'Name', of: (u) => u.nick ?? '–' },
           { name: 'Devices', of: (u) => u.devices, number: true },
-          { name: 'When away', of: (u) => (u.pushes ? 'rung by push' : 'not reached') },
+          { name: 'While offline', of: (u) => (u.pushes ? 'push' : 'unreachable') },
           {
             name: '',
             of: (u) => (
               <Act
                 label="Revoke tokens"
-                sure={`Sign ${u.userID} out everywhere`}
+                sure={`Revoke all tokens of ${u.userID}`}
                 run={() => api.call('revokeTokens', { userID: u.userID })}
                 onDone={p.reload}
               />
@@ -116,7 +116,7 @@ export function Groups(): ReactNode {
         caption="Groups"
         rows={p.list}
         id={(g) => g.groupID}
-        empty="There is no such group."
+        empty="No groups found."
         more={p.more}
         columns={[
           { name: 'Group', of: (g) => g.groupID },
@@ -124,13 +124,13 @@ export function Groups(): ReactNode {
           { name: 'Type', of: (g) => g.type },
           { name: 'Owner', of: (g) => g.owner || '–' },
           { name: 'Members', of: (g) => g.members.toLocaleString(), number: true },
-          { name: 'Since', of: (g) => when(g.createdAt) },
+          { name: 'Created', of: (g) => when(g.createdAt) },
           {
             name: '',
             of: (g) => (
               <Act
                 label="Dismiss"
-                sure={`End ${g.name || g.groupID} for everybody`}
+                sure={`Dismiss ${g.name || g.groupID}`}
                 run={() => api.call('dismissGroup', { groupID: g.groupID })}
                 onDone={p.reload}
               />

@@ -18,7 +18,7 @@ const failures: [string, string, string][] = [
   ['busy', 'busy', colors.gold],
   ['timedOut', 'no answer', colors.violet],
   ['cancelled', 'cancelled', colors.pink],
-  ['answered', 'others were first', colors.green],
+  ['answered', 'answered by others', colors.green],
   ['left', 'left the group', colors.brown],
 ];
 
@@ -70,12 +70,12 @@ export function Overview(): ReactNode {
       at: points.map((p) => p.at),
       rate: [line('answered', colors.teal, share)],
       invited: [
-        { ...line('people invited', colors.teal, (p) => p.invited), fill: true },
+        { ...line('users invited', colors.teal, (p) => p.invited), fill: true },
         line('accepted', colors.orange, (p) => p.accepted),
       ],
       time: [
-        line('half within', colors.teal, (p) => (p.answerMs ? p.answerMs.p50 / 1000 : null)),
-        line('9 of 10 within', colors.orange, (p) => (p.answerMs ? p.answerMs.p90 / 1000 : null)),
+        line('median', colors.teal, (p) => (p.answerMs ? p.answerMs.p50 / 1000 : null)),
+        line('90th percentile', colors.orange, (p) => (p.answerMs ? p.answerMs.p90 / 1000 : null)),
       ],
       failed: stacked(failures.map(([key, label, color]) => line(label, color, (p) => p.failures?.[key] ?? 0))),
       calls: [{ ...line('calls', colors.violet, (p) => p.calls), fill: true }],
@@ -98,9 +98,9 @@ export function Overview(): ReactNode {
     ['calls in progress', now.data?.calls.toLocaleString() ?? '…'],
     ['open invitations', now.data?.open.toLocaleString() ?? '…'],
     ['answered', accepted + failed ? `${Math.round((100 * accepted) / (accepted + failed))} %` : '–'],
-    ['people invited', sum((p) => p.invited).toLocaleString()],
-    ['webhooks that wait', now.data?.webhook.waiting.toLocaleString() ?? '…', (now.data?.webhook.dead ?? 0) > 0],
-    ['pushes that wait', now.data?.push.waiting.toLocaleString() ?? '…'],
+    ['users invited', sum((p) => p.invited).toLocaleString()],
+    ['webhooks waiting', now.data?.webhook.waiting.toLocaleString() ?? '…', (now.data?.webhook.dead ?? 0) > 0],
+    ['pushes waiting', now.data?.push.waiting.toLocaleString() ?? '…'],
   ];
   return (
     <>
@@ -127,12 +127,12 @@ export function Overview(): ReactNode {
         <Plot title="Invitations" at={plots.at} lines={plots.invited} unit="" />
         <Plot title="Answer rate" at={plots.at} lines={plots.rate} unit=" %" percent />
         <Plot title="Time to answer" at={plots.at} lines={plots.time} unit=" s" />
-        <Plot title="Why not" at={plots.at} lines={plots.failed} unit="" shown={single} />
+        <Plot title="Unanswered, by reason" at={plots.at} lines={plots.failed} unit="" shown={single} />
         <Plot title="Calls in progress" at={plots.at} lines={plots.calls} unit="" />
         <Plot title="Connections" at={plots.at} lines={plots.connections} unit="" />
       </div>
       <p className="muted">
-        Each point is {span((stats.data?.step ?? 300) * 1000)}; figures come within five seconds.
+        One point for each {span((stats.data?.step ?? 300) * 1000)}; updated within five seconds.
         {now.data && now.data.nodes > 1 ? ` This house has ${now.data.nodes} nodes.` : ''}
       </p>
     </>

@@ -111,7 +111,7 @@ export function Act({
             setAsking(false);
           }}
         >
-          No
+          Back
         </Button>
       </span>
     );

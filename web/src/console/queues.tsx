@@ -49,28 +49,28 @@ export function Queues(): ReactNode {
         <div className="ranges" role="group" aria-label="State">
           {tab('waiting', state, setState)}
           {tab('delivered', state, setState)}
-          {tab('dead', state, setState, 'given up')}
+          {tab('dead', state, setState, 'failed')}
         </div>
         {state !== 'waiting' && p.list.length > 0 && (
-          <Act label="Send all again" sure="Send all of these again" run={replay} onDone={p.reload} />
+          <Act label="Resend all" sure="Resend all of these" run={replay} onDone={p.reload} />
         )}
       </div>
       <p className="muted">
-        {count(head.data?.waiting)} wait
-        {head.data?.oldestWaiting ? `, the oldest since ${when(head.data.oldestWaiting)}` : ''};{' '}
-        {count(head.data?.dead)} were given up.
+        {count(head.data?.waiting)} waiting
+        {head.data?.oldestWaiting ? `, the oldest from ${when(head.data.oldestWaiting)}` : ''}; {count(head.data?.dead)}{' '}
+        failed.
       </p>
       <Table
         caption={queue === 'webhook' ? 'Webhooks' : 'Pushes'}
         rows={p.list}
         id={(e) => e.id}
-        empty={state === 'waiting' ? 'Nothing waits.' : 'There is none.'}
+        empty={state === 'waiting' ? 'The queue is empty.' : 'No events.'}
         more={p.more}
         columns={[
-          { name: 'Happened', of: (e) => when(e.at) },
+          { name: 'Time', of: (e) => when(e.at) },
           { name: 'Kind', of: (e) => e.kind },
-          { name: 'Tries', of: (e) => e.tries, number: true },
-          { name: 'Next try', of: (e) => when(e.due) },
+          { name: 'Attempts', of: (e) => e.tries, number: true },
+          { name: 'Next attempt', of: (e) => when(e.due) },
           { name: 'Last error', of: (e) => e.error ?? '–' },
           {
             name: 'Event',
@@ -86,8 +86,8 @@ export function Queues(): ReactNode {
             of: (e) =>
               state === 'waiting' ? null : (
                 <Act
-                  label="Send again"
-                  sure="Send it again"
+                  label="Resend"
+                  sure="Resend this event"
                   run={() => api.call('replayHookEvents', { queue, state: state as 'dead', from: e.at, until: e.at })}
                   onDone={p.reload}
                 />
