@@ -3,6 +3,7 @@ package privacy
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -40,24 +41,53 @@ func (p *Privacy) Run(ctx context.Context) error {
 // work completes the erasures that no other node works on.
 func (p *Privacy) work(ctx context.Context) error {
 	list, err := personaldata.Claim(ctx, p.Store, p.node, maxClaimed)
-	if err != nil {
+	if err != nil || len(list) == 0 {
 		return err
 	}
-	var scanning []*personaldata.Erasure
+	holding, release := context.WithCancel(ctx)
+	var holder sync.WaitGroup
+	holder.Go(func() { p.hold(holding, list) })
+	defer holder.Wait()
+	defer release()
+	scanning := p.indexedAll(ctx, list)
+	if ctx.Err() != nil || len(scanning) == 0 {
+		return ctx.Err()
+	}
+	done, err := p.scan(ctx, scanning)
+	if err != nil {
+		return p.fail(ctx, err, scanning...)
+	}
+	if done && (len(scanning) < len(list) || len(list) == maxClaimed) { // there may be others
+		p.look()
+	}
+	return nil
+}
+
+// hold renews the claims on erasures until ctx ends: a step may take long.
+func (p *Privacy) hold(ctx context.Context, list []personaldata.Erasure) {
+	users := make([]string, len(list))
+	for i := range list {
+		users[i] = list[i].UserID
+	}
+	for pause(ctx, personaldata.RenewEvery) {
+		if err := personaldata.Renew(ctx, p.Store, p.node, users); err != nil && ctx.Err() == nil {
+			p.Log.Warn("renewing the claims on erasures failed", "retry_in", personaldata.RenewEvery, "error", err)
+		}
+	}
+}
+
+// indexedAll runs the stages before the scan, and returns the erasures of the next scan. A scan is shared by those with
+// the same place; one that was interrupted comes before those that begin.
+func (p *Privacy) indexedAll(ctx context.Context, list []personaldata.Erasure) (scanning []*personaldata.Erasure) {
 	for i := range list {
 		e := &list[i]
 		e.Error = ""
 		if err := p.indexed(ctx, e); err != nil {
-			p.Log.Warn("erasure failed", "user", e.UserID, "stage", stageName(e.Stage), "retry_in", claimEvery, "error", err)
-			if e.Error = err.Error(); ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err := personaldata.Save(ctx, p.Store, e); err != nil && !errors.Is(err, personaldata.ErrTaken) {
-				return err
+			if err := p.fail(ctx, err, e); err != nil {
+				p.Log.Warn("storing the failure of an erasure failed", "user", e.UserID, "error", err)
 			}
 			continue
 		}
-		// a scan is shared by the erasures with the same place: one that was interrupted comes before those that begin
 		if len(scanning) > 0 && scanning[0].Place == "" && e.Place != "" {
 			scanning = nil
 		}
@@ -65,14 +95,18 @@ func (p *Privacy) work(ctx context.Context) error {
 			scanning = append(scanning, e)
 		}
 	}
-	if len(scanning) == 0 {
-		return nil
+	return scanning
+}
+
+// fail stores a failed attempt, unless the server stops or another node has the erasures.
+func (p *Privacy) fail(ctx context.Context, failure error, list ...*personaldata.Erasure) error {
+	if ctx.Err() != nil || errors.Is(failure, personaldata.ErrTaken) {
+		return ctx.Err()
 	}
-	if done, err := p.scan(ctx, scanning); err != nil || !done {
+	p.Log.Warn("erasure failed", "user", list[0].UserID, "erasures", len(list), "stage", stageName(list[0].Stage),
+		"retry_in", claimEvery, "error", failure)
+	if err := personaldata.Fail(ctx, p.Store, failure, claimEvery, list...); !errors.Is(err, personaldata.ErrTaken) {
 		return err
-	}
-	if len(scanning) < len(list) { // the others
-		p.look()
 	}
 	return nil
 }
@@ -156,11 +190,7 @@ func (p *Privacy) scan(ctx context.Context, list []*personaldata.Erasure) (done 
 	for list[0].Stage == personaldata.StageCopies {
 		began := time.Now()
 		if _, err := personaldata.ScanCopies(ctx, p.Store, list); err != nil {
-			for _, e := range list {
-				e.Error = err.Error()
-			}
-			p.Log.Warn("erasure failed", "stage", stageName(list[0].Stage), "retry_in", claimEvery, "error", err)
-			return false, personaldata.Save(ctx, p.Store, list...)
+			return false, err
 		}
 		more := list[0].Stage == personaldata.StageCopies
 		waiting := len(p.wake) > 0

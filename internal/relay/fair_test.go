@@ -14,6 +14,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -189,4 +190,88 @@ func TestEventsBehindAnother(t *testing.T) {
 	}
 	cancel()
 	all.Wait()
+}
+
+// TestAParkedOrderingKey: a worker sends all events of an ordering key, also those that were parked behind the first,
+// on both engines.
+func TestAParkedOrderingKey(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { drain(t, store.Options{Dir: t.TempDir()}) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		pg, err := pgtest.Start(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = pg.Close() }()
+		drain(t, store.Options{Dir: t.TempDir(), Postgres: pg.URL("postgres")})
+	})
+}
+
+func drain(t *testing.T, opt store.Options) {
+	s, err := store.Open(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := errors.Join(<-done, s.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	const n = 120 // more than two reads of an ordering key
+	backlog(t, s, "one", n)
+	var sent []string
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(_ context.Context, o *txn.OutboxEvent) Outcome {
+			sent = append(sent, o.Body)
+			return Outcome{}
+		})
+	list, err := outbox.Due(t.Context(), s, "hook", s.Now(), outbox.BeforeDue(), nil, page)
+	if err != nil || len(list) != n || !list[0].IsFirst() {
+		t.Fatalf("%d events are due, %v", len(list), err)
+	}
+	if err := q.park(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	due, err := outbox.Due(t.Context(), s, "hook", s.Now(), outbox.BeforeDue(), nil, page)
+	if err != nil || len(due) != 1 {
+		t.Fatalf("%d events are due after parking, %v", len(due), err)
+	}
+	q.sendInOrder(t.Context(), &list[0].OutboxEvent)
+	for i := range sent {
+		if sent[i] != fmt.Sprint(i) {
+			t.Fatalf("the event %s was sent as number %d", sent[i], i)
+		}
+	}
+	if len(sent) != n {
+		t.Errorf("%d of %d events were sent", len(sent), n)
+	}
+}
+
+// TestARestartBehindAParkedEvent: when the server stops between two events of an ordering key, the next one is due at
+// once, although it was parked.
+func TestARestartBehindAParkedEvent(t *testing.T) {
+	s, stop := running(t, t.TempDir())
+	defer stop()
+	backlog(t, s, "one", 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(context.Context, *txn.OutboxEvent) Outcome {
+			cancel()
+			return Outcome{}
+		})
+	list, err := outbox.Due(t.Context(), s, "hook", s.Now(), outbox.BeforeDue(), nil, page)
+	if err == nil {
+		err = q.park(t.Context(), list)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.sendInOrder(ctx, &list[0].OutboxEvent)
+	due, err := outbox.Due(t.Context(), s, "hook", s.Now(), outbox.BeforeDue(), nil, page)
+	if err != nil || len(due) != 1 || due[0].Seq != 1 || !due[0].IsFirst() {
+		t.Errorf("after the end of the first are due: %+v, %v", due, err)
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -55,10 +54,14 @@ type Options struct {
 const Lease = time.Minute
 
 const (
-	workers = 64           // ordering keys sent concurrently
-	page    = 16 * workers // events per read of due events
-	keyPage = 50           // events per read of one ordering key
-	ofOwner = 2            // default of Options.OfOwner
+	workers  = 64           // ordering keys sent concurrently
+	page     = 16 * workers // events per read of due events
+	keyPage  = 50           // events per read of one ordering key
+	parkPage = 128          // events that one transaction parks
+
+	freshPage = 4 * workers // events per read of fresh events
+
+	ofOwner = 2 // default of Options.OfOwner
 	// With a backlog, a receiver that refused as many attempts one after another gets few more until it accepts one.
 	refusals, probes = 100, 4
 
@@ -111,7 +114,6 @@ type Dispatcher struct {
 	owners map[string]int  // ordering keys being sent, by owner
 	common int             // non-urgent ordering keys being sent
 	ended  map[string]bool // ordering keys sent since the last scan began: its rows of them are stale
-	parked map[string]bool // ordering keys being sent, with events that were parked behind
 	behind bool            // more events are due than one read returns
 
 	free          chan struct{} // tokens of idle workers
@@ -132,7 +134,7 @@ func New(s *store.Store, opt Options, send Send) *Dispatcher {
 		opt.Urgent = func(*txn.OutboxEvent) bool { return true }
 	}
 	q := &Dispatcher{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{},
-		owners: map[string]int{}, ended: map[string]bool{}, parked: map[string]bool{}, free: make(chan struct{}, workers)}
+		owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
 	for range workers {
 		q.free <- struct{}{}
 	}
@@ -233,8 +235,11 @@ func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took
 	now, after := q.store.Now(), outbox.BeforeDue()
 	if behind {
 		begin := time.Now()
-		list, err := outbox.Fresh(ctx, q.store, q.opt.Name, now-freshFor.Milliseconds(), now, workers)
-		if took += time.Since(begin); err != nil || !q.startAll(ctx, all, list) {
+		list, err := outbox.Fresh(ctx, q.store, q.opt.Name, now-freshFor.Milliseconds(), now, q.busyOwners(), freshPage)
+		if took += time.Since(begin); err == nil {
+			err = q.park(ctx, list)
+		}
+		if err != nil || !q.startAll(ctx, all, list) {
 			return took, err
 		}
 	}
@@ -285,34 +290,32 @@ func (q *Dispatcher) commonLimit() int {
 
 // park defers the events of a page that are behind others.
 func (q *Dispatcher) park(ctx context.Context, list []outbox.Event) error {
-	var reads txn.ReadSet
-	var parked []outbox.Event
+	var behind []outbox.Event
 	for i := range list {
-		e := &list[i]
-		if e.IsFirst() {
-			continue
+		if !list[i].IsFirst() {
+			behind = append(behind, list[i])
 		}
-		first := e.OutboxKey
-		first.Seq = e.First
-		reads.Topics = append(reads.Topics, lockOf(e.OrderingKey))
-		reads.Outbox = append(reads.Outbox, e.OutboxKey, first)
-		parked = append(parked, *e)
 	}
-	if len(parked) == 0 {
-		return nil
-	}
-	q.mu.Lock()
-	for i := range parked {
-		q.parked[parked[i].OrderingKey] = q.busy[parked[i].OrderingKey]
-	}
-	maps.DeleteFunc(q.parked, func(_ string, busy bool) bool { return !busy })
-	q.mu.Unlock()
-	slices.Sort(reads.Topics)
-	reads.Topics = slices.Compact(reads.Topics)
-	return rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
-		outbox.Park(tx, parked)
-		return nil
+	slices.SortStableFunc(behind, func(a, b outbox.Event) int {
+		return strings.Compare(lockOf(a.OrderingKey), lockOf(b.OrderingKey)) // so that a transaction takes few locks
 	})
+	for some := range slices.Chunk(behind, parkPage) {
+		var reads txn.ReadSet
+		for i := range some {
+			first := some[i].OutboxKey
+			first.Seq = some[i].First
+			reads.Topics = append(reads.Topics, lockOf(first.OrderingKey))
+			reads.Outbox = append(reads.Outbox, some[i].OutboxKey, first)
+		}
+		reads.Topics = slices.Compact(reads.Topics)
+		if err := rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
+			outbox.Park(tx, some)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startAll starts sending the first events of a list. It returns false when ctx has ended.
@@ -401,7 +404,6 @@ func (q *Dispatcher) end(key, owner string, urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, key)
-	delete(q.parked, key)
 	q.ended[key] = true
 	if q.owners[owner]--; q.owners[owner] == 0 {
 		delete(q.owners, owner)
@@ -417,7 +419,7 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	due := o.Due
 	if q.store.Shared() { // otherwise this node is the only sender
 		claimed, err := q.update(ctx, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
-			if o.State != txn.OutgoingWaits || o.Due != due {
+			if o.State != txn.OutgoingWaits || o.Due != due && o.Due > now {
 				return false // another node has it
 			}
 			o.Due = now + lease.Milliseconds()
@@ -434,7 +436,7 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(storeTime, cancel) })()
 	if ctx.Err() != nil && res.Err != nil { // canceled: release the lease, so that the next node need not wait
 		// on failure the lease expires
-		_, _ = q.update(storing, o.OutboxKey, func(o *txn.OutboxEvent, _ int64) bool { o.Due = due; return true })
+		_, _ = q.update(storing, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool { o.Due = min(due, now); return true })
 		return false
 	}
 	switch {
@@ -518,9 +520,6 @@ func lockOf(key string) string {
 // update changes an event in a transaction, and reports whether f changed it.
 func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool,
 	error) {
-	q.mu.Lock()
-	followed := q.parked[k.OrderingKey] || q.store.Shared() // another node may have parked events
-	q.mu.Unlock()
 	reads := txn.ReadSet{Topics: []string{lockOf(k.OrderingKey)}, Outbox: []txn.OutboxKey{k}}
 	err := rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
 		o := tx.OutboxEvent(k)
@@ -528,7 +527,7 @@ func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.
 			return errUnchanged
 		}
 		tx.PutOutboxEvent(*o)
-		if o.State != txn.OutgoingWaits && followed {
+		if o.State != txn.OutgoingWaits {
 			outbox.Unpark(tx, k)
 		}
 		return nil

@@ -20,6 +20,8 @@ type stream struct {
 func newStream(a target, opt Options) (Sink, error) {
 	s := &stream{subject: a.name, options: []nats.Option{nats.Name("beckon webhooks"), nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1), nats.Timeout(opt.Time), nats.NoCallbacksAfterClientClose(),
+		nats.ReconnectBufSize(-1),   // an attempt that failed must not be stored later
+		nats.IgnoreAuthErrorAbort(), // the credentials may be replaced
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			opt.Log.Warn("webhook broker disconnected, reconnecting", "error", err)
 		})}}

@@ -23,7 +23,9 @@ type topic struct {
 func newTopic(a target, opt Options) (Sink, error) {
 	options := []kgo.Opt{kgo.SeedBrokers(a.hosts...), kgo.DefaultProduceTopic(a.name), kgo.ClientID("beckon"),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(opt.Time), kgo.RetryTimeout(opt.Time),
-		kgo.RequestTimeoutOverhead(opt.Time), kgo.ProducerLinger(0)}
+		kgo.RequestTimeoutOverhead(opt.Time), kgo.ProducerLinger(0),
+		// an idempotent producer cannot give a record up, and the outbox repeats anyway
+		kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1)}
 	if a.query.Has("tls") || a.query.Has("ca") {
 		config := &tls.Config{MinVersion: tls.VersionTLS12}
 		if file := a.query.Get("ca"); file != "" {
@@ -82,8 +84,16 @@ func mechanismOf(a target) (sasl.Mechanism, error) {
 
 // Publish stores an event with its ordering key, so that a partition has the events of a key in order.
 func (t *topic) Publish(ctx context.Context, e *Event) error {
-	return t.client.ProduceSync(ctx, &kgo.Record{Key: []byte(e.Key), Value: e.Body, Headers: []kgo.RecordHeader{
-		{Key: HeaderID, Value: []byte(e.ID)}, {Key: HeaderKind, Value: []byte(e.Kind)}}}).FirstErr()
+	stored := make(chan error, 1)
+	t.client.Produce(ctx, &kgo.Record{Key: []byte(e.Key), Value: e.Body, Headers: []kgo.RecordHeader{
+		{Key: HeaderID, Value: []byte(e.ID)}, {Key: HeaderKind, Value: []byte(e.Kind)}}},
+		func(_ *kgo.Record, err error) { stored <- err })
+	select {
+	case err := <-stored:
+		return err
+	case <-ctx.Done(): // the client may wait for a response to the request
+		return ctx.Err()
+	}
 }
 
 // Close ends the connections.

@@ -6,6 +6,7 @@ package outbox
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
@@ -44,16 +45,25 @@ func (e *Event) IsFirst() bool { return e.First == e.Seq }
 func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string,
 	limit int) ([]Event, error) {
 	args := []any{queue, now, after.Due, after.OrderingKey, after.Seq, limit}
-	owners := append([]string{noOwner}, without...)
-	for _, o := range owners {
-		args = append(args, o)
-	}
-	return readEvents(ctx, s, queries.Numbered("OutboxDue", len(args)-len(owners)+1, len(owners)), args...)
+	first, all := withoutOwners(args, without)
+	return readEvents(ctx, s, queries.Numbered("OutboxDue", first, len(all)-len(args)), all...)
 }
 
-// Fresh reads due events that happened after a time, the latest first.
-func Fresh(ctx context.Context, s *store.Store, queue string, since, now int64, limit int) ([]Event, error) {
-	return readEvents(ctx, s, queries.Text("OutboxFresh"), queue, since, now, limit)
+// Fresh reads due events that happened after a time, the latest first, without the events of some owners.
+func Fresh(ctx context.Context, s *store.Store, queue string, since, now int64, without []string,
+	limit int) ([]Event, error) {
+	args := []any{queue, since, now, limit}
+	first, all := withoutOwners(args, without)
+	return readEvents(ctx, s, queries.Numbered("OutboxFresh", first, len(all)-len(args)), all...)
+}
+
+// withoutOwners appends owners to arguments, and returns the number of the first.
+func withoutOwners(args []any, owners []string) (first int, all []any) {
+	all = append(slices.Clip(args), noOwner)
+	for _, o := range owners {
+		all = append(all, o)
+	}
+	return len(args) + 1, all
 }
 
 func readEvents(ctx context.Context, s *store.Store, query string, args ...any) (list []Event, err error) {
@@ -72,8 +82,8 @@ func readEvents(ctx context.Context, s *store.Store, query string, args ...any) 
 // noOwner is the name of no user: a list of owners is never empty.
 const noOwner = "\n"
 
-// Parked is the time for which an event behind another one is not due. The end of the other one makes it due. The time
-// limits the delay when another version ended that one, which does not.
+// Parked is the time for which an event behind another one is not due, beyond the due time of that one, whose end makes
+// it due. The time limits the delay when an earlier version ended that one, which does not.
 const Parked = 10 * time.Minute
 
 // Park defers due events behind the first of their ordering keys, so that reads of due events do not pass over them
@@ -86,7 +96,7 @@ func Park(tx *txn.Tx, list []Event) {
 		if o == nil || head == nil || o.State != txn.OutgoingWaits || head.State != txn.OutgoingWaits || o.Due > tx.Now {
 			continue
 		}
-		o.Due = tx.Now + Parked.Milliseconds()
+		o.Due = max(tx.Now, head.Due) + Parked.Milliseconds()
 		tx.PutOutboxEvent(*o)
 	}
 }

@@ -99,7 +99,7 @@ func TestDue(t *testing.T) {
 	if list, err := outbox.Due(t.Context(), s, "another", 100, outbox.BeforeDue(), nil, 10); err != nil || len(list) != 0 {
 		t.Errorf("another queue: %+v, %v", list, err)
 	}
-	if list, err := outbox.Fresh(t.Context(), s, "hook", 0, 100, 2); err != nil || len(list) != 2 {
+	if list, err := outbox.Fresh(t.Context(), s, "hook", 0, 100, nil, 2); err != nil || len(list) != 2 {
 		t.Errorf("the latest due events: %+v, %v", list, err)
 	}
 	if n, oldest, err := outbox.Count(t.Context(), s, "hook", txn.OutgoingWaits); err != nil || n != 11 || oldest != 1 {

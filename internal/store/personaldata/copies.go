@@ -14,7 +14,7 @@ import (
 // scan reads a table in pages, in the order of its key, and changes the rows of erased users.
 type scan struct {
 	table string
-	find  string // a page: the columns of the key, and a text
+	find  string // a page: the columns of the key, a text, and the time of the row; 0 = it has none
 	first []any  // the key before all others
 	owns  func(text []byte, user *target) bool
 	// change changes the row of a user; used are the columns of the key that it takes, at most two.
@@ -112,11 +112,11 @@ func (at *scanPlace) rows(ctx context.Context, s *store.Store, sc *scan, users [
 	if err := s.View(ctx, func(r sqldb.Reader) error {
 		hits, n = nil, 0
 		return r.Read(ctx, sc.find, func(row sqldb.Row) error {
-			key, text, err := sc.read(row)
+			key, text, at, err := sc.read(row)
 			n++
 			last = key
 			for i := range users {
-				if sc.owns(text, &users[i]) {
+				if sc.owns(text, &users[i]) && !users[i].later(at) {
 					hits = append(hits, found{users[i].user, key})
 				}
 			}
@@ -147,10 +147,10 @@ func (at *scanPlace) rows(ctx context.Context, s *store.Store, sc *scan, users [
 	return n, nil
 }
 
-// read reads the key and the text of a row.
-func (sc *scan) read(row sqldb.Row) (key []any, text []byte, err error) {
+// read reads the key, the text and the time of a row.
+func (sc *scan) read(row sqldb.Row) (key []any, text []byte, at int64, err error) {
 	texts, numbers := make([]string, len(sc.first)), make([]int64, len(sc.first))
-	into := make([]any, len(sc.first), len(sc.first)+1)
+	into := make([]any, len(sc.first), len(sc.first)+2)
 	for i, zero := range sc.first {
 		if _, isText := zero.(string); isText {
 			into[i] = &texts[i]
@@ -158,7 +158,7 @@ func (sc *scan) read(row sqldb.Row) (key []any, text []byte, err error) {
 			into[i] = &numbers[i]
 		}
 	}
-	err = row.Scan(append(into, &text)...)
+	err = row.Scan(append(into, &text, &at)...)
 	key = make([]any, len(sc.first))
 	for i, zero := range sc.first {
 		if _, isText := zero.(string); isText {
@@ -167,7 +167,7 @@ func (sc *scan) read(row sqldb.Row) (key []any, text []byte, err error) {
 			key[i] = numbers[i]
 		}
 	}
-	return key, text, err
+	return key, text, at, err
 }
 
 // after returns the beginning of the table after one; nil after the last one.

@@ -30,13 +30,25 @@ type reference struct {
 type target struct {
 	user   string
 	quoted []byte // JSON
-	until  int64  // later records stay; 0 = none
+	until  int64  // what the user writes later stays; 0 = nothing
 }
 
 func targetOf(e *Erasure) (target, error) {
 	quoted, err := json.Marshal(e.UserID)
 	return target{user: e.UserID, quoted: quoted, until: e.Until}, err
 }
+
+// may reports whether a record may have content of the user to clear. In later records, that is only content that was
+// forwarded.
+func (u *target) may(at int64, sender string, body []byte) bool {
+	if u.later(at) && !bytes.Contains(body, []byte(`"merged"`)) {
+		return false
+	}
+	return sender == u.user || bytes.Contains(body, u.quoted)
+}
+
+// later reports whether a record was written after the erasure began.
+func (u *target) later(at int64) bool { return u.until != 0 && at > u.until }
 
 // records is a page of records with those of them that may have data of users.
 type records struct {
@@ -45,10 +57,10 @@ type records struct {
 	hits []hit
 }
 
-// hit is a record that may have data of a user.
+// hit is a record that may have data of some users.
 type hit struct {
 	reference
-	user string
+	users []*target
 }
 
 // find reads a page of records.
@@ -61,11 +73,14 @@ func find(ctx context.Context, s *store.Store, users []target, query string, arg
 			var body []byte
 			err := row.Scan(&p.last.topic, &p.last.seq, &at, &sender, &body)
 			p.n++
+			h := hit{reference: p.last}
 			for i := range users {
-				u := &users[i]
-				if (u.until == 0 || at <= u.until) && (sender == u.user || bytes.Contains(body, u.quoted)) {
-					p.hits = append(p.hits, hit{p.last, u.user})
+				if users[i].may(at, sender, body) {
+					h.users = append(h.users, &users[i])
 				}
+			}
+			if len(h.users) > 0 {
+				p.hits = append(p.hits, h)
 			}
 			return err
 		}, args...)
@@ -85,13 +100,9 @@ func rewrite(ctx context.Context, s *store.Store, hits []hit) (changed map[strin
 		part := map[string]int64{}
 		err := s.Maintain(ctx, []string{hits[0].topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 			clear(part) // a unit may run again
-			for _, h := range hits[:n] {
-				ok, err := clean(ctx, sess, h.reference, h.user)
-				if err != nil {
+			for i := range hits[:n] {
+				if err := clean(ctx, sess, &hits[i], part); err != nil {
 					return err
-				}
-				if ok {
-					part[h.user]++
 				}
 			}
 			return nil
@@ -107,39 +118,48 @@ func rewrite(ctx context.Context, s *store.Store, hits []hit) (changed map[strin
 	return changed, nil
 }
 
-// clean clears one record, and reports whether it had data of the user.
-func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) (bool, error) {
+// clean clears one record of the data of users, and counts it for those whose data it had. It reads the record once: a
+// transaction does not see what it has written.
+func clean(ctx context.Context, sess *sqldb.Session, h *hit, changed map[string]int64) error {
 	var msg string
-	var flags int64
+	var flags, at int64
 	var body []byte
-	if err := sess.Query(ctx, queries.Text("EraseRecord"), []any{at.topic, at.seq}, func(row sqldb.Row) error {
-		return row.Scan(&msg, &flags, &body)
+	if err := sess.Query(ctx, queries.Text("EraseRecord"), []any{h.topic, h.seq}, func(row sqldb.Row) error {
+		return row.Scan(&msg, &flags, &at, &body)
 	}); err != nil {
-		return false, err
+		return err
 	}
 	if err := sess.Sync(ctx); err != nil {
-		return false, err
+		return err
 	}
-	text, revoked, ok := erasedRecord(body, user)
-	if !ok {
-		return false, nil
+	homes := []string{h.topic}
+	for _, u := range h.users {
+		text, revoked, ok := erasedRecord(body, u.user, u.later(at))
+		if !ok {
+			continue
+		}
+		if body = text; revoked && flags%2 == 0 {
+			flags += int64(txn.FlagRevoked)
+		}
+		changed[u.user]++
+		homes = append(homes, im.UserTopic(u.user))
 	}
-	if revoked && flags%2 == 0 {
-		flags += int64(txn.FlagRevoked)
+	if len(homes) == 1 {
+		return nil
 	}
-	if err := sess.Exec(ctx, queries.Text("EraseRecordBody"), string(text), flags, at.topic, at.seq); err != nil ||
+	if err := sess.Exec(ctx, queries.Text("EraseRecordBody"), string(body), flags, h.topic, h.seq); err != nil ||
 		msg == "" {
-		return true, err
+		return err
 	}
 	// the search index has a one-to-one message on its sender's timeline
-	for _, home := range []string{at.topic, im.UserTopic(user)} {
+	for _, home := range homes {
 		for _, q := range sess.Index(sqldb.Phrase{Topic: home, Message: msg}) {
 			if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
-				return true, err
+				return err
 			}
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // content lists the fields with the content or the profile of a user.
@@ -151,9 +171,9 @@ func content() []string {
 	}
 }
 
-// erasedRecord removes the content of a user from a record; ok is false when it has none. Messages of the user become
-// revoked.
-func erasedRecord(body []byte, user string) (clean []byte, revoked, ok bool) {
+// erasedRecord removes the content of a user from a record, or from what was forwarded in it; ok is false when it has
+// none. Messages of the user become revoked.
+func erasedRecord(body []byte, user string, forwarded bool) (clean []byte, revoked, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber() // keeps the digits of numbers
 	var r any
@@ -161,11 +181,15 @@ func erasedRecord(body []byte, user string) (clean []byte, revoked, ok bool) {
 		return nil, false, false
 	}
 	s := eraser{user: user}
-	s.walk(r)
+	top, _ := r.(map[string]any)
+	if forwarded {
+		s.walk(top["merged"])
+	} else {
+		s.walk(r)
+	}
 	if !s.changed {
 		return nil, false, false
 	}
-	top, _ := r.(map[string]any)
 	clean, err := json.Marshal(r)
 	return clean, top["type"] == protocol.TypeMessage && top["revoked"] == true, err == nil
 }

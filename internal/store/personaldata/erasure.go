@@ -3,6 +3,7 @@ package personaldata
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
@@ -41,8 +42,12 @@ type Erasure struct {
 	EndedAt    int64  // milliseconds; 0 = it is running
 }
 
-// claimTime is the time for which a node owns an erasure, from the last saved progress.
-const claimTime = 60_000
+// claimTime is the time for which a node owns an erasure, from the last saved progress or the last renewal.
+// RenewEvery is the interval of renewals.
+const (
+	claimTime  = 60_000 // milliseconds
+	RenewEvery = 20 * time.Second
+)
 
 // Move begins a stage.
 func (e *Erasure) Move(to Stage) { e.Stage, e.Place = to, "" }
@@ -54,7 +59,9 @@ func Start(ctx context.Context, s *store.Store, user string) (e *Erasure, err er
 			return err
 		}
 		if e != nil && e.EndedAt == 0 {
-			e.Error = ""
+			if e.Error = ""; e.Owner == "" {
+				e.OwnedUntil = 0 // without the pause after a failure
+			}
 		} else {
 			e = &Erasure{UserID: user, At: now}
 		}
@@ -74,19 +81,18 @@ func stored(ctx context.Context, sess *sqldb.Session, user string) (e *Erasure, 
 	return e, sess.Sync(ctx)
 }
 
-// Claim returns running erasures that no other node works on, at most limit, and makes a node their owner.
+// Claim returns running erasures that no other node works on, at most limit, and makes a node their owner. Those in the
+// first stages come first.
 func Claim(ctx context.Context, s *store.Store, node string, limit int) (list []Erasure, err error) {
-	running, err := readPage(ctx, s, queries.Text("ErasuresRunning"), "", limit)
-	if err != nil || len(running) == 0 {
+	find := queries.Text("ErasuresToRun")
+	if list, err = readPage(ctx, s, find, node, s.Now(), limit); err != nil || len(list) == 0 {
 		return nil, err
 	}
 	err = s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) error {
 		list = nil
-		if err := sess.Query(ctx, queries.Text("ErasuresRunning"), []any{"", limit}, func(row sqldb.Row) error {
+		if err := sess.Query(ctx, find, []any{node, now, limit}, func(row sqldb.Row) error {
 			e, err := scanErasure(row)
-			if err == nil && (e.Owner == node || e.OwnedUntil <= now) {
-				list = append(list, *e)
-			}
+			list = append(list, *e)
 			return err
 		}); err != nil {
 			return err
@@ -105,26 +111,64 @@ func Claim(ctx context.Context, s *store.Store, node string, limit int) (list []
 	return list, err
 }
 
+// Renew extends the claims of a node on erasures.
+func Renew(ctx context.Context, s *store.Store, node string, users []string) error {
+	return s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) error {
+		for _, user := range users {
+			e, err := stored(ctx, sess, user)
+			if err != nil {
+				return err
+			}
+			if e == nil || e.Owner != node || e.EndedAt != 0 {
+				continue
+			}
+			e.OwnedUntil = now + claimTime
+			if err := save(ctx, sess, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // ErrTaken is the error of progress on an erasure that another node has claimed since.
 var ErrTaken = errors.New("another node continues the erasure")
 
 // Save writes the progress of erasures, and extends their claims.
 func Save(ctx context.Context, s *store.Store, list ...*Erasure) error {
+	return update(ctx, s, list, func(e *Erasure, now int64) {
+		if e.OwnedUntil = now + claimTime; e.Stage == StageDone {
+			e.EndedAt = now
+		}
+	})
+}
+
+// Fail writes the progress of erasures after a failed attempt. No node claims them for a time.
+func Fail(ctx context.Context, s *store.Store, failure error, pause time.Duration, list ...*Erasure) error {
+	return update(ctx, s, list, func(e *Erasure, now int64) {
+		e.Error, e.Owner, e.OwnedUntil = failure.Error(), "", now+pause.Milliseconds()
+	})
+}
+
+// update changes and writes erasures that their node still owns.
+func update(ctx context.Context, s *store.Store, list []*Erasure, change func(*Erasure, int64)) error {
 	return s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) error {
 		for _, e := range list {
 			known, err := stored(ctx, sess, e.UserID)
 			if err != nil {
 				return err
 			}
-			if known == nil || known.Owner != e.Owner {
+			if known == nil || known.Owner != e.Owner || known.At != e.At || known.EndedAt != 0 {
 				return ErrTaken
 			}
-			if e.OwnedUntil = now + claimTime; e.Stage == StageDone {
-				e.EndedAt = now
-			}
-			if err := save(ctx, sess, e); err != nil {
+		}
+		for _, e := range list {
+			written := *e // the transaction may run again
+			change(&written, now)
+			if err := save(ctx, sess, &written); err != nil {
 				return err
 			}
+			e.EndedAt = written.EndedAt
 		}
 		return nil
 	})
@@ -144,9 +188,9 @@ func List(ctx context.Context, s *store.Store, after string, limit int) ([]Erasu
 	return readPage(ctx, s, queries.Text("Erasures"), after, limit)
 }
 
-func readPage(ctx context.Context, s *store.Store, query, after string, limit int) (list []Erasure, err error) {
+func readPage(ctx context.Context, s *store.Store, query string, args ...any) (list []Erasure, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		list, err = sqldb.All(ctx, r, scanErasure, query, after, limit)
+		list, err = sqldb.All(ctx, r, scanErasure, query, args...)
 		return err
 	})
 	return list, err

@@ -16,7 +16,7 @@ LIMIT $6;
 -- Index: outgoing_at and outgoing_line.
 SELECT {outgoing o}, {OutboxFirst}
 FROM outgoing o
-WHERE o.queue = $1 AND o.state = 0 AND o.at > $2 AND o.due <= $3
+WHERE o.queue = $1 AND o.state = 0 AND o.at > $2 AND o.due <= $3 AND o.owner NOT IN (?*)
 ORDER BY o.at DESC, o.line DESC, o.num DESC
 LIMIT $4;
 

@@ -181,7 +181,7 @@ ORDER BY topic, seq
 LIMIT $3;
 
 -- name: EraseRecord
-SELECT msg, flags, body
+SELECT msg, flags, at, body
 FROM record
 WHERE topic = $1 AND seq = $2;
 
@@ -206,7 +206,7 @@ ORDER BY id
 LIMIT $2;
 
 -- name: EraseInvitations
-SELECT id, inviter
+SELECT id, inviter, created_at
 FROM invitation
 WHERE id > $1
 ORDER BY id
@@ -218,7 +218,7 @@ SET data = '', push = ''
 WHERE inviter = $1 AND id = $2 AND $3 = '' AND (data <> '' OR push <> '');
 
 -- name: EraseInvitees
-SELECT invite_id, user_id, user_id
+SELECT invite_id, user_id, user_id, decided_at
 FROM invitee
 WHERE (invite_id, user_id) > ($1, $2)
 ORDER BY invite_id, user_id
@@ -238,7 +238,7 @@ DELETE FROM follow
 WHERE user_id = $1;
 
 -- name: EraseFollowers
-SELECT user_id, target, target
+SELECT user_id, target, target, 0
 FROM follow
 WHERE (user_id, target) > ($1, $2)
 ORDER BY user_id, target
@@ -249,7 +249,7 @@ DELETE FROM follow
 WHERE target = $1 AND user_id = $2 AND $3 = '';
 
 -- name: EraseReceipts
-SELECT topic, msg, user_id, user_id
+SELECT topic, msg, user_id, user_id, at
 FROM receipt
 WHERE (topic, msg, user_id) > ($1, $2, $3)
 ORDER BY topic, msg, user_id
@@ -264,7 +264,7 @@ DELETE FROM deleted
 WHERE user_id = $1;
 
 -- name: EraseApplications
-SELECT group_id, user_id, user_id
+SELECT group_id, user_id, user_id, applied_at
 FROM application
 WHERE (group_id, user_id) > ($1, $2)
 ORDER BY group_id, user_id
@@ -280,7 +280,7 @@ DELETE FROM push_token
 WHERE user_id = $1;
 
 -- name: EraseTombstones
-SELECT invite_id, user_id, user_id
+SELECT invite_id, user_id, user_id, 0
 FROM mark
 WHERE (invite_id, user_id) > ($1, $2)
 ORDER BY invite_id, user_id
@@ -291,7 +291,7 @@ DELETE FROM mark
 WHERE user_id = $1 AND invite_id = $2 AND $3 = '';
 
 -- name: EraseSeats
-SELECT room_id, user_id, user_id
+SELECT room_id, user_id, user_id, at
 FROM seat
 WHERE (room_id, user_id) > ($1, $2)
 ORDER BY room_id, user_id
@@ -302,7 +302,7 @@ DELETE FROM seat
 WHERE user_id = $1 AND room_id = $2 AND $3 = '';
 
 -- name: EraseRoomLinks
-SELECT room_id, user_id, user_id
+SELECT room_id, user_id, user_id, at
 FROM room_link
 WHERE (room_id, user_id) > ($1, $2)
 ORDER BY room_id, user_id
@@ -313,7 +313,7 @@ DELETE FROM room_link
 WHERE user_id = $1 AND room_id = $2 AND $3 = '';
 
 -- name: EraseMembers
-SELECT group_id, user_id, user_id
+SELECT group_id, user_id, user_id, joined_at
 FROM member
 WHERE (group_id, user_id) > ($1, $2)
 ORDER BY group_id, user_id
@@ -332,7 +332,7 @@ WHERE user_id = $1;
 
 -- name: ErasePushes
 -- Pushes have texts, also those of others to this user.
-SELECT line, num, body
+SELECT line, num, body, at
 FROM outgoing
 WHERE queue = 'push' AND (line, num) > ($1, $2)
 ORDER BY line, num
@@ -347,13 +347,13 @@ SELECT {erasure}
 FROM erasure
 WHERE user_id = $1;
 
--- name: ErasuresRunning
--- Index: erasure_running.
+-- name: ErasuresToRun
+-- Running erasures of a node, or of none, those with the fewest stages first. Index: erasure_running.
 SELECT {erasure}
 FROM erasure
-WHERE ended_at = 0 AND user_id > $1
-ORDER BY user_id
-LIMIT $2;
+WHERE ended_at = 0 AND (owner = $1 OR owned_until <= $2)
+ORDER BY stage, user_id
+LIMIT $3;
 
 -- name: Erasures
 SELECT {erasure}

@@ -299,7 +299,7 @@ const qApplied = "INSERT INTO meta (name, value) VALUES ('journal_applied', $1),
 type gathered struct {
 	c     *conn
 	order []*heap
-	late  []*journal.Operation // changes of records and of the search index, which run after the rows
+	late  []*journal.Operation // changes of records, of the search index and of the outbox, which run after the rows
 }
 
 // heap is the rows of one template.
@@ -315,7 +315,8 @@ func (g *gathered) take(ctx context.Context, op *journal.Operation) error {
 		g.c.shapes[op.Text] = shape
 	}
 	switch {
-	case op.Width == 0 && (strings.HasPrefix(op.Text, "UPDATE record ") || strings.Contains(op.Text, " phrase")):
+	case op.Width == 0 && (strings.HasPrefix(op.Text, "UPDATE record ") || strings.Contains(op.Text, " phrase")) ||
+		strings.HasPrefix(op.Text, "UPDATE outgoing "):
 		g.late = append(g.late, op)
 		return nil
 	case op.Width == 0 || !shape.rows: // an unknown statement runs after the ones before it

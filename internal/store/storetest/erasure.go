@@ -60,8 +60,9 @@ func erasures(t *testing.T, open Engine) {
 		many = append(many, message("cem", fmt.Sprint("kept ", i)))
 	}
 	write(t, s, im.UserTopic("many"), "cem", "cem", many...)
-	write(t, s, im.UserTopic("zoe"), "cem", "cem", forwarded("cem", "ann", "secret of ann"),
-		forwarded("cem", "bob", "secret of bob"))
+	both := &said{`{"type":"message","messageType":"merged","from":"cem","merged":{"messages":[` +
+		`{"from":"ann","messageType":"text","text":"secret of ann"},{"from":"bob","messageType":"text","text":"kept so far"}]}}`}
+	write(t, s, im.UserTopic("zoe"), "cem", "cem", both, forwarded("cem", "bob", "secret of bob"))
 	if err := Do(t, s, txn.ReadSet{Contacts: []txn.ContactKey{{UserID: "ann", Peer: "bob"}}}, func(tx *txn.Tx) error {
 		tx.PutContact(im.Contact{UserID: "ann", Peer: "bob"})
 		return nil
@@ -86,6 +87,9 @@ func erasures(t *testing.T, open Engine) {
 			strings.Count(text, "secret of ann"))
 	}
 	indexed(t, s, bob)
+	ann.Until = s.Now() - 1
+	write(t, s, im.UserTopic("zoe"), "ann", "ann", message("ann", "new words"))
+	write(t, s, im.UserTopic("zoe"), "cem", "cem", forwarded("cem", "ann", "secret of ann"))
 	if n, err := personaldata.ScanCopies(t.Context(), s, []*personaldata.Erasure{ann, bob}); err != nil || n != 2000 {
 		t.Fatalf("the first page of the scan has %d rows, %v", n, err)
 	}
@@ -115,11 +119,12 @@ func erasures(t *testing.T, open Engine) {
 	if err := personaldata.Save(t.Context(), s, ann, bob); err != nil {
 		t.Fatal(err)
 	}
-	if text := bodies(t, s); strings.Contains(text, "secret") || strings.Count(text, "kept") != 2100 {
+	if text := bodies(t, s); strings.Contains(text, "secret") || strings.Count(text, "kept") != 2100 ||
+		!strings.Contains(text, "new words") {
 		t.Errorf("%d texts of the users are left, and %d of others", strings.Count(text, "secret"),
 			strings.Count(text, "kept"))
 	}
-	if ann.Stage != personaldata.StageDone || ann.EndedAt == 0 || ann.Records != 3 || bob.Records != 1 {
+	if ann.Stage != personaldata.StageDone || ann.EndedAt == 0 || ann.Records != 4 || bob.Records != 2 {
 		t.Errorf("after %d pages: %+v, %+v", pages, *ann, *bob)
 	}
 	claimed(t, s, "two", 0)
