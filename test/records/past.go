@@ -61,7 +61,7 @@ func busy(t time.Time) float64 {
 
 // write writes the history as an export.
 func (p *past) write() error {
-	p.err = p.put(line{Version: 1, Epoch: "records"})
+	p.err = p.put(line{Version: 3, Epoch: "records"})
 	p.accounts()
 	steps := int(p.end.Sub(p.begin) / step)
 	weights, total := make([]float64, steps), 0.0
@@ -89,7 +89,7 @@ func (p *past) write() error {
 	p.table("participant")
 	for i := 0; i < n; i += 1000 { // enough to find the calls of one user
 		at := p.begin.UnixMilli() + int64(i)
-		p.row(fmt.Sprintf("call-%07d", i), "user-00042", "", at, at, at+60_000, 60_000, "hangup")
+		p.row(fmt.Sprintf("call-%07d", i), "user-00042", "", "", at, at, at+60_000, 60_000, "hangup", "")
 	}
 	if p.err != nil {
 		return p.err
@@ -103,12 +103,12 @@ func (p *past) write() error {
 func (p *past) accounts() {
 	p.table("topic")
 	for i := range users {
-		p.row("user:"+user(i), 10, 0, 0)
+		p.row("user:"+user(i), 10, 10, 0, -1)
 	}
 	p.table("grp")
 	for i := range groups {
 		p.row(fmt.Sprintf("team-%03d", i), "Work", fmt.Sprintf("Team %d", i), user(i), "FreeAccess", 12, p.begin.UnixMilli(),
-			0, "", "", "", "", "", 0, 0)
+			0, "", "", "", "", "", 0, 0, "")
 	}
 	p.table("person")
 	for i := range users / 2 {
@@ -131,7 +131,7 @@ func (p *past) call(n int, at time.Time) {
 	}
 	id := fmt.Sprintf("call-%07d", n)
 	p.row(id, "room-"+id, "", group, owner, peer, at.UnixMilli(), began.UnixMilli(), ended.UnixMilli(),
-		lasted.Milliseconds(), reason, by, 0, total, 0, 0, ended.UnixMilli())
+		lasted.Milliseconds(), reason, by, 0, total, 0, 0, ended.UnixMilli(), 1)
 }
 
 // figures writes the statistics of five minutes with a number of calls.
