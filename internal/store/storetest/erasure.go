@@ -47,11 +47,10 @@ func bodies(t testing.TB, s *store.Store) string {
 	return list(t, s, "SELECT body FROM record ORDER BY topic, seq")
 }
 
-// erasures fills a store with two users in one conversation, a message that a third user forwarded, and more records
-// than one page of a scan has.
-func erasures(t *testing.T, open Engine) {
-	s := open(t)
-	stop := Run(t, s, nil)
+// fillForErasure writes a conversation of two users, messages that a third user forwarded, and more records than one
+// page of a scan has.
+func fillForErasure(t *testing.T, s *store.Store) {
+	t.Helper()
 	secrets := []*said{message("ann", "secret of ann"), message("bob", "kept"), message("ann", "secret of ann too")}
 	write(t, s, im.UserTopic("bob"), "ann", "", secrets...)
 	write(t, s, im.UserTopic("ann"), "bob", "", secrets...)
@@ -69,7 +68,13 @@ func erasures(t *testing.T, open Engine) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
 
+// erasures erases two users, with a restart in the middle of their scan.
+func erasures(t *testing.T, open Engine) {
+	s := open(t)
+	stop := Run(t, s, nil)
+	fillForErasure(t, s)
 	for _, user := range []string{"ann", "bob"} {
 		if _, err := personaldata.Start(t.Context(), s, user); err != nil {
 			t.Fatal(err)
