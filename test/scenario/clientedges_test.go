@@ -19,7 +19,7 @@ import (
 func TestACancelledConnectLeavesNothingOnline(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	token := house.Token("ann")
-	got := make(chan struct{})
+	got := make(chan struct{}, 1)
 	release := make(chan struct{})
 	c, err := client.New(client.Options{Server: house.URL, DeviceID: "a",
 		GetToken: func(ctx context.Context) (string, error) {
