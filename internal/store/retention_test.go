@@ -31,14 +31,19 @@ func dueQueries() map[string][]string {
 		queries.Text("StatsExpired"):         {"1000000", "1"},
 		queries.Text("OutboxExpired"):        {hook, "1", "1000000", "1"},
 		queries.Text("OutboxAbandoned"):      {hook, "1000000", "1"},
+		queries.Text("ErasuresEnded"):        {"1000000", "1"},
+		queries.Text("ErasuresToRun"):        {"'node'", "1000000", "100"},
+
+		queries.Numbered("OutboxDue", 7, 1):   {hook, "1000000", "0", "''", "0", "1000", "'owner'"},
+		queries.Numbered("OutboxFresh", 5, 1): {hook, "3000000", "3000000", "1000", "'owner'"},
 	}
 }
 
 // rowsNotDue is the number of rows of each table that are not due.
 const rowsNotDue = 100_000
 
-// TestNothingDue: a pass of retention that finds nothing reads a few pages of indexes, beside many rows that are not
-// due or never will be.
+// TestNothingDue: a pass of retention, a scan of the outbox or a look for erasures that finds nothing reads a few pages
+// of indexes, beside many rows that are not due or never will be.
 func TestNothingDue(t *testing.T) {
 	db, _ := newPostgres(t)
 	fill := `
@@ -61,12 +66,14 @@ func TestNothingDue(t *testing.T) {
 		INSERT INTO mark SELECT 'i' || n, '', '', n + 2000000 FROM generate_series(1, %[1]d) n;
 		INSERT INTO outgoing SELECT 'hook', 'l' || n, n, n + 2000000, n + 2000000, 0, n %% 3, '', '', ''
 			FROM generate_series(1, %[1]d) n;
+		INSERT INTO erasure SELECT 'u' || n, n, n, 7, '', 0, 0, 0, '', 'node', 0, n + 2000000
+			FROM generate_series(1, %[1]d) n;
 		INSERT INTO stat SELECT n + 2000000, '', '', 1 FROM generate_series(1, %[1]d) n;`
 	if _, err := db.Exec(t.Context(), fmt.Sprintf(fill, rowsNotDue)); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"topic", "invitation", "media_call", "room", "file", "file_holder", "application",
-		"mark", "outgoing", "stat"} {
+		"mark", "outgoing", "erasure", "stat"} {
 		if _, err := db.Exec(t.Context(), "VACUUM ANALYZE "+table); err != nil {
 			t.Fatal(err)
 		}

@@ -77,20 +77,25 @@ func TestEventsToABroker(t *testing.T) {
 		t.Fatal("the broker did not return")
 	}
 	kinds := map[string][]string{}
-	for n := uint64(1); n <= 2*calls; {
-		m, err := stream.GetMsg(t.Context(), n)
-		if err != nil { // not yet
-			if t.Context().Err() != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		var e delivery
-		if err := json.Unmarshal(m.Data, &e); err != nil {
+	consumer, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
+	for range 2 * calls {
+		m, err := messages.Next()
+		if err != nil {
 			t.Fatal(err)
 		}
-		kinds[e.Data.InviteID] = append(kinds[e.Data.InviteID], m.Subject)
-		n++
+		var e delivery
+		if err := json.Unmarshal(m.Data(), &e); err != nil {
+			t.Fatal(err)
+		}
+		kinds[e.Data.InviteID] = append(kinds[e.Data.InviteID], m.Subject())
 	}
 	for i := range calls {
 		list := kinds[fmt.Sprint("i", i)]

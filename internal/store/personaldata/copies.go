@@ -149,22 +149,15 @@ func (at *scanPlace) rows(ctx context.Context, s *store.Store, sc *scan, users [
 
 // read reads the key, the text and the time of a row.
 func (sc *scan) read(row sqldb.Row) (key []any, text []byte, at int64, err error) {
-	texts, numbers := make([]string, len(sc.first)), make([]int64, len(sc.first))
-	into := make([]any, len(sc.first), len(sc.first)+2)
-	for i, zero := range sc.first {
-		if _, isText := zero.(string); isText {
-			into[i] = &texts[i]
-		} else {
-			into[i] = &numbers[i]
-		}
+	key = make([]any, len(sc.first))
+	into := make([]any, len(key), len(key)+2)
+	for i := range key {
+		into[i] = &key[i]
 	}
 	err = row.Scan(append(into, &text, &at)...)
-	key = make([]any, len(sc.first))
-	for i, zero := range sc.first {
-		if _, isText := zero.(string); isText {
-			key[i] = texts[i]
-		} else {
-			key[i] = numbers[i]
+	for i, v := range key {
+		if b, ok := v.([]byte); ok {
+			key[i] = string(b)
 		}
 	}
 	return key, text, at, err

@@ -12,11 +12,11 @@ ORDER BY o.due, o.line, o.num
 LIMIT $6;
 
 -- name: OutboxFresh
--- Due events that happened after a time, the latest first. It passes over those that are not due.
--- Index: outgoing_at and outgoing_line.
+-- Due events that happened after a time, the latest first. It passes over those that are not due. "+ 0" keeps the planner
+-- from outgoing_due, which has the whole backlog. Index: outgoing_at and outgoing_line.
 SELECT {outgoing o}, {OutboxFirst}
 FROM outgoing o
-WHERE o.queue = $1 AND o.state = 0 AND o.at > $2 AND o.due <= $3 AND o.owner NOT IN (?*)
+WHERE o.queue = $1 AND o.state = 0 AND o.at > $2 AND o.due + 0 <= $3 AND o.owner NOT IN (?*)
 ORDER BY o.at DESC, o.line DESC, o.num DESC
 LIMIT $4;
 
