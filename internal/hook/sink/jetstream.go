@@ -2,6 +2,8 @@ package sink
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -55,6 +57,9 @@ func (s *stream) Connect() (err error) {
 
 // Publish stores an event. Within the stream's window for duplicates, a repetition is not stored again.
 func (s *stream) Publish(ctx context.Context, e *Event) error {
+	if !s.conn.IsConnected() {
+		return errors.Join(fmt.Errorf("the broker %s is not connected", s.servers), s.conn.LastError())
+	}
 	m := nats.NewMsg(s.subject + "." + e.Kind)
 	m.Data = e.Body
 	m.Header.Set(HeaderID, e.ID)
