@@ -97,6 +97,30 @@ func TestQueriesOnSQLite(t *testing.T) {
 	}
 }
 
+// TestUnparkReadsOneEvent: the end of an event reads the next one of its ordering key by its whole key, whatever else
+// waits.
+func TestUnparkReadsOneEvent(t *testing.T) {
+	db, fill := newSQLite(t)
+	text, args, _ := fill(queries.Text("OutboxUnpark"), 2, []any{"hook", "key"})
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	if len(plan) == 0 || !strings.HasSuffix(plan[0], "(queue=? AND line=? AND num=?)") {
+		t.Errorf("the plan is %q, %v", plan, rows.Err())
+	}
+}
+
 // requireIndexes checks that the plan of a statement uses the indexes that its comment requires.
 func requireIndexes(t *testing.T, s queries.Statement, used map[string]bool) {
 	t.Helper()
@@ -322,7 +346,7 @@ func (p *plan) scans(partial map[string]bool) (list []string) {
 
 var (
 	number = regexp.MustCompile(`\$(\d+)`)
-	tuple  = regexp.MustCompile(`(?:\(([^()]*)\)|(\S+)) (?:IN \(VALUES|IN \(|VALUES) ?\?\*`)
+	tuple  = regexp.MustCompile(`(?:\(([^()]*)\)|(\S+)) (?:IN \(VALUES|IN \(|AS \(VALUES|VALUES) ?\?\*`)
 	source = regexp.MustCompile(`(?:FROM|JOIN|UPDATE|INTO) (\w+)(?: (\w+))?`)
 )
 

@@ -21,12 +21,15 @@ ORDER BY o.at DESC, o.line DESC, o.num DESC
 LIMIT $4;
 
 -- name: OutboxUnpark
--- The first pending event of an ordering key is due.
--- Index: outgoing_line.
+-- The first pending event of an ordering key is due. It reads this event only: by the index of pending events, and then by
+-- its key. Index: outgoing_line.
+WITH k (queue, line) AS (VALUES ?*)
 UPDATE outgoing
 SET due = at
-WHERE state = 0 AND (queue, line) IN (VALUES ?*) AND due > at AND tries = 0
-AND num = (SELECT min(h.num) FROM outgoing h WHERE h.queue = outgoing.queue AND h.line = outgoing.line AND h.state = 0);
+WHERE (queue, line, num) IN (
+    SELECT k.queue, k.line, (SELECT min(h.num) FROM outgoing h WHERE h.queue = k.queue AND h.line = k.line AND h.state = 0)
+    FROM k)
+AND state = 0 AND due > at AND tries = 0;
 
 -- name: OutboxNext
 -- Index: outgoing_line.

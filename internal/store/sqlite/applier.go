@@ -316,7 +316,7 @@ func (g *gathered) take(ctx context.Context, op *journal.Operation) error {
 	}
 	switch {
 	case op.Width == 0 && (strings.HasPrefix(op.Text, "UPDATE record ") || strings.Contains(op.Text, " phrase")) ||
-		strings.HasPrefix(op.Text, "UPDATE outgoing "):
+		strings.Contains(op.Text, " UPDATE outgoing "):
 		g.late = append(g.late, op)
 		return nil
 	case op.Width == 0 || !shape.rows: // an unknown statement runs after the ones before it
