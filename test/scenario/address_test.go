@@ -156,6 +156,7 @@ func TestNobodyIsShutOut(t *testing.T) {
 
 // TestUnsentBody: who announces a body and does not send it is not waited for.
 func TestUnsentBody(t *testing.T) {
+	t.Parallel()
 	house := newHouse(t, beckon.Config{})
 	var all errgroup.Group
 	for _, begin := range []string{"GET /healthz", "POST /v1/invite", "POST /connection/http_stream", "POST /emulation",

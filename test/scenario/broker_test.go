@@ -50,6 +50,7 @@ func broker(t *testing.T, port int, dir string) (*server.Server, jetstream.Strea
 // TestEventsToABroker: with a NATS address as webhook, every event is in the stream once, the answer after its
 // invitation, although the broker is restarted meanwhile.
 func TestEventsToABroker(t *testing.T) {
+	t.Parallel()
 	port, err := freeport.TCP()
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // TestServerLost: something rings on a device whose server goes, and the device with it. The other servers, or the next
 // one, ring that person by a push.
 func TestServerLost(t *testing.T) {
+	t.Parallel()
 	pushed := make(chan struct{}, 10)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		pushed <- struct{}{}

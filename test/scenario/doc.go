@@ -3,4 +3,6 @@
 //
 //	go test ./test/scenario            # one node
 //	go test ./test/scenario -nodes 3   # three nodes, PostgreSQL and NATS
+//
+// Tests that mostly wait run in parallel; the others have the machine for themselves.
 package scenario

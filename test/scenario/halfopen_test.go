@@ -104,6 +104,7 @@ func (h *halfOpen) push() string {
 // TestHalfOpenLink: an invitation is pushed to a device in a network that has gone silent, although it still counts as
 // connected, and not to devices that acknowledge it or live without an acknowledgement.
 func TestHalfOpenLink(t *testing.T) {
+	t.Parallel()
 	h := newHalfOpen(t)
 	link, url := h.silent()
 	rang := make(chan string, 10)
@@ -157,6 +158,7 @@ func TestHalfOpenLink(t *testing.T) {
 // TestHalfOpenBesideALivingDevice: the acknowledgement of a user's desktop does not silence the phone with a dead
 // connection.
 func TestHalfOpenBesideALivingDevice(t *testing.T) {
+	t.Parallel()
 	h := newHalfOpen(t)
 	link, url := h.silent()
 	h.device(url, "bob", "phone", true, client.Listener{})

@@ -370,6 +370,7 @@ func TestASeatIsGivenUp(t *testing.T) {
 // TestAClosedConnectionIsALeave connects to the signaling through this server, and closes the connection without a
 // word: LiveKit is told to let go, and the record says that the user left when the connection closed.
 func TestAClosedConnectionIsALeave(t *testing.T) {
+	t.Parallel()
 	s := newStudio(t, "ann", "bob")
 	s.talk("ann", "bob", "r")
 	first, second := s.dials(s.key("bob")), s.dials(s.key("bob"))
@@ -391,6 +392,7 @@ func TestAClosedConnectionIsALeave(t *testing.T) {
 // TestMediaIsASignOfLife: of two users whose signaling is silent, the one whose media arrives stays, and leaves when
 // the media ends, too.
 func TestMediaIsASignOfLife(t *testing.T) {
+	t.Parallel()
 	s := newStudio(t, "ann", "bob")
 	s.talk("ann", "bob", "r")
 	s.dials(s.key("ann")) // neither answers pings

@@ -91,6 +91,7 @@ func soon(t *testing.T, event string, from <-chan string) string {
 
 // TestRenew: a session outlives its token by renewals without a reconnect, and refused ones change nothing.
 func TestRenew(t *testing.T) {
+	t.Parallel()
 	s := &scene{Cluster: newHouse(t, beckon.Config{UserSigAppID: sigApp, UserSigKey: sigKey}), t: t}
 	ctx := t.Context()
 	h := s.holder("ann", s.lasting("ann", 4))
@@ -123,6 +124,7 @@ func TestRenew(t *testing.T) {
 // TestExpiredToken: after the expiry a session lasts a while, in which a new token saves it; an ended one connects
 // again with a new token.
 func TestExpiredToken(t *testing.T) {
+	t.Parallel()
 	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -20,6 +20,7 @@ import (
 // TestRepeatsAfterOverload: a call that the server sheds is repeated after its retryAfter, with the same IDs, within
 // the time of its caller; an online-only message is not, and a client without repeats returns the refusal.
 func TestRepeatsAfterOverload(t *testing.T) {
+	t.Parallel()
 	var shed atomic.Int64 // calls to refuse
 	house := newHouse(t, beckon.Config{Full: func() bool { return shed.Add(-1) >= 0 }})
 	ann := house.Device("ann", "a", client.Listener{})
@@ -69,6 +70,7 @@ func TestRepeatsAfterOverload(t *testing.T) {
 // TestRepeatsWhileTheDatabaseRestarts: reads and actions that come while the database cannot be reached succeed when it
 // is back.
 func TestRepeatsWhileTheDatabaseRestarts(t *testing.T) {
+	t.Parallel()
 	pg, err := pgtest.Start(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)

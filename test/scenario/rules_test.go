@@ -304,6 +304,7 @@ func TestAppServer(t *testing.T) {
 
 // TestRenewal: a token that expires is renewed without a reconnect, and one that is not ends the connection.
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, beckon.Config{})
 	asked := make(chan struct{}, 100)
 	tape := beckontest.NewRecorder(t, "alice")

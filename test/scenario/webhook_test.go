@@ -117,6 +117,7 @@ func kinds(list []delivery, of string) (out []string) {
 // TestWebhooks: a receiver that fails three times in ten gets each event at least once, those of one conversation in
 // their order, and what it took can be sent again.
 func TestWebhooks(t *testing.T) {
+	t.Parallel()
 	const pairs, calls = 10, 4
 	flaky := func(attempt int, d delivery) int {
 		h := fnv.New32a()
