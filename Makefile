@@ -70,7 +70,7 @@ test: test-go test-js e2e test-nodes ## Run every test: Go packages, the program
 
 test-go: | need-go need-postgres
 	@echo "testing the Go packages, with the race detector"
-	@$(GO) test $(RACE) -parallel 8 -timeout 15m ./test/scenario ./internal/store ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... . # the longest first
+	@GOGC=400 $(GO) test $(RACE) -parallel 4 -timeout 15m ./test/scenario ./internal/store ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... . # the longest first
 	@echo "testing the limits of allocations"
 	@$(GO) test -run TestAllocations ./invite ./internal/store ./internal/delivery ./internal/gateway
 	@echo "testing the program from outside: commands, races, faults"
@@ -80,7 +80,7 @@ test-go: | need-go need-postgres
 
 test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the scenes of the Go SDK on three nodes, PostgreSQL and NATS, behind a TCP proxy"
-	@$(GO) test -count=1 -parallel 8 -timeout 10m ./test/scenario -nodes 3
+	@$(GO) test -count=1 -parallel 4 -timeout 10m ./test/scenario -nodes 3
 	@echo "testing the TypeScript SDK on three nodes"
 	@cd sdk/js && BECKON_E2E_NODES=3 npm test --silent
 	@echo "testing the scenes in a browser on three nodes"

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -68,13 +69,12 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("/v1/{method}", a.post)
 	mux.HandleFunc("POST "+pathFiles, a.upload)
 	mux.HandleFunc("GET "+files.Path, a.Files.Get)
-	doc := a.openAPI()
+	doc, page := sync.OnceValue(a.openAPI), sync.OnceValue(a.docsPage) // a start does not wait for them
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		serveDescription(w, "application/vnd.oai.openapi+json;version=3.1", doc)
+		serveDescription(w, "application/vnd.oai.openapi+json;version=3.1", doc())
 	})
-	page := a.docsPage()
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
-		serveDescription(w, "text/html; charset=utf-8", page)
+		serveDescription(w, "text/html; charset=utf-8", page())
 	})
 	return mux
 }

@@ -23,8 +23,12 @@ type move struct {
 	hangsUp  bool // through this server, as SDKs do
 }
 
-// plays runs moves by the clock of the house, and delivers the events about them from a LiveKit whose clock is off.
-func (s *studio) plays(moves []move, off time.Duration) {
+// moment is when a move was made, by the clock of the house in milliseconds: a slow machine is late.
+type moment struct{ before, after int64 }
+
+// plays runs moves by the clock of the house, and delivers the events about them from a LiveKit whose clock is off. It
+// returns when each was made.
+func (s *studio) plays(moves []move, off time.Duration) []moment {
 	s.t.Helper()
 	type step struct {
 		at time.Duration
@@ -34,10 +38,13 @@ func (s *studio) plays(moves []move, off time.Duration) {
 	clock := func() int64 { return s.now() + off.Milliseconds() }
 	s.live.clock(clock)
 	infos := map[string]*livekit.ParticipantInfo{}
+	made := make([]moment, len(moves))
 	var steps []step
-	for _, m := range moves {
+	for i, m := range moves {
 		sid := "1 of " + m.who
 		steps = append(steps, step{m.at, func() {
+			made[i].before = s.now()
+			defer func() { made[i].after = s.now() }()
 			if m.goes {
 				if m.hangsUp {
 					if _, err := s.who[m.who].ExitRoom(s.t.Context(), "r"); err != nil {
@@ -53,14 +60,14 @@ func (s *studio) plays(moves []move, off time.Duration) {
 				Permission: &livekit.ParticipantPermission{CanPublish: true}}
 			s.live.enter("r", infos[m.who])
 		}})
-		event := &livekit.WebhookEvent{Event: "participant_joined", Room: &livekit.Room{Name: "r"},
-			CreatedAt: (begin + m.at.Milliseconds() + off.Milliseconds()) / 1000}
+		event := &livekit.WebhookEvent{Event: "participant_joined", Room: &livekit.Room{Name: "r"}}
 		if m.goes {
 			event.Event = "participant_left"
 		}
 		for n := range m.times {
 			steps = append(steps, step{m.at + m.late + time.Duration(n)*100*time.Millisecond, func() {
 				event.Participant = infos[m.who]
+				event.CreatedAt = (made[i].after + off.Milliseconds()) / 1000
 				if status := s.post(event, liveSecret); status != 200 {
 					s.t.Fatalf("%s of %s is answered with %d", event.Event, m.who, status)
 				}
@@ -74,6 +81,7 @@ func (s *studio) plays(moves []move, off time.Duration) {
 		}
 		st.do()
 	}
+	return made
 }
 
 func (f *fakeLive) clock(now func() int64) {
@@ -129,12 +137,13 @@ func TestRecordsAreTrue(t *testing.T) {
 							{at: 580*ms + 250*ms + length, who: "bob", goes: true, hangsUp: hangsUp, late: c.goes, times: c.times},
 							{at: 580*ms + 250*ms + length + 300*ms, who: "ann", goes: true, late: c.goes, times: c.times},
 						}
-						s.plays(moves, off)
+						made := s.plays(moves, off)
 						s.passes(alone)
 						eventually(t, "the call ends", func() bool { list := s.calls(); return len(list) == 1 && list[0].Ended != 0 })
-						if r := s.calls()[0]; r.Duration < (length-500*ms).Milliseconds() ||
-							r.Duration > (length+500*ms).Milliseconds() || r.InviteID != inv.InviteID {
-							t.Errorf("the record says %d ms: %+v", r.Duration, r)
+						comes, goes := made[1], made[2] // bob
+						if r := s.calls()[0]; r.Duration < goes.before-comes.after-750 ||
+							r.Duration > goes.after-comes.before+250 || r.InviteID != inv.InviteID {
+							t.Errorf("the record says %d ms, bob came at %v and went at %v: %+v", r.Duration, comes, goes, r)
 						}
 					})
 				}
