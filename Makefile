@@ -215,9 +215,9 @@ need-chromium:
 	  else echo "Chromium is missing: install it, or set CHROMIUM to a browser of that kind"; exit 1; fi; }
 
 need-postgres:
-	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
-	  else echo "PostgreSQL 15 or later is missing: install it so that pg_ctl is in PATH"; exit 1; fi; }
+	@{ command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; } && { command -v pgbouncer >/dev/null || ls /usr/sbin/pgbouncer >/dev/null 2>&1; } || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL and PgBouncer with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql pgbouncer >/dev/null; \
+	  else echo "PostgreSQL 15 or later, or PgBouncer, is missing: install both so that pg_ctl and pgbouncer are in PATH"; exit 1; fi; }
 
 need-strace:
 	@command -v strace >/dev/null || { \

@@ -96,8 +96,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.stats = stats.New(cfg.Log)
-	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers,
-		Now: cfg.Now, Wall: cfg.Wall, MaxBatch: cfg.MaxBatch,
+	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres,
+		Standby: cfg.PostgresRead, Writers: cfg.Writers, Now: cfg.Now, Wall: cfg.Wall, MaxBatch: cfg.MaxBatch,
 		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Tap: s.hooks.Tap(),
 		OnCommit: s.stats.Observe, Log: cfg.Log})
 	if err != nil {

@@ -23,6 +23,9 @@ type Config struct {
 	// Postgres is the URL of a PostgreSQL database that replaces SQLite, in libpq format:
 	// postgres://user@host1,host2/name?target_session_attrs=read-write. Any number of servers may share it. Default: none.
 	Postgres string
+	// PostgresRead is the URL of standbys of Postgres, which serve history, search, the console and exports as new as the
+	// primary would. It requires Postgres. Default: none; the primary serves them.
+	PostgresRead string
 	// NATS lists the NATS servers that connect the nodes of a cluster: nats://host1:4222,nats://host2:4222. It requires
 	// Postgres. Default: none, for a single node.
 	NATS string
@@ -229,6 +232,9 @@ func (c *Config) fill() error {
 	}
 	if slices.ContainsFunc(c.SecondaryUserSigKeys, shorter(1)) {
 		return errors.New("a secondary UserSig key is empty")
+	}
+	if c.PostgresRead != "" && c.Postgres == "" {
+		return errors.New("PostgresRead has standbys of Postgres, which is missing: set Postgres too")
 	}
 	if c.NATS != "" && c.Postgres == "" {
 		return errors.New("NATS requires a shared database: set Postgres too")

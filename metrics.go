@@ -75,6 +75,17 @@ func (s *Server) register() {
 		stat(func(t store.Stats) int64 { return t.Sent }))
 	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.",
 		stat(func(t store.Stats) int64 { return t.Received }))
+	for _, c := range []struct {
+		outcome string
+		of      func(store.Stats) int64
+	}{{"standby", func(t store.Stats) int64 { return t.Standby }},
+		{"behind", func(t store.Stats) int64 { return t.StandbyBehind }},
+		{"failed", func(t store.Stats) int64 { return t.StandbyFailed }}} {
+		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "beckon_store_standby_reads_total",
+			Help:        "Reads for a standby by outcome; behind and failed ones were read from the primary.",
+			ConstLabels: prometheus.Labels{"outcome": c.outcome}},
+			func() float64 { return float64(c.of(s.store.Stats())) }))
+	}
 	counter("beckon_webhooks_taken_total", "Webhooks delivered.",
 		func() int64 { return s.hooks.Queue().Stats().Taken })
 	counter("beckon_webhooks_failed_total", "Failed webhook attempts.",

@@ -39,7 +39,8 @@ func (f *listenFlags) apply(c *beckon.Config) {
 // storageFlags configure the database and the links between nodes.
 type storageFlags struct {
 	Data          string        `help:"Directory of the database and the generated keys." default:"beckon-data" placeholder:"DIR"`
-	Postgres      string        `help:"PostgreSQL database, as postgres://user@host/name, instead of SQLite in the data directory. Nodes may share it." placeholder:"URL"`
+	Postgres      string        `help:"PostgreSQL database, as postgres://user@host/name, instead of SQLite in the data directory. Nodes may share it. Through PgBouncer in transaction mode, with ?pgbouncer=true." placeholder:"URL"`
+	PostgresRead  string        `help:"Standbys of the PostgreSQL database, as postgres://user@host/name, which serve history, search, the console and exports." name:"postgres-read" placeholder:"URL"`
 	NATS          string        `help:"NATS servers that connect the nodes of a cluster, as nats://host1:4222,nats://host2:4222." name:"nats" placeholder:"URL"`
 	Writers       int           `help:"Connections that commit to PostgreSQL in parallel." default:"2"`
 	MaxBatch      int           `help:"Transactions per commit, at most." default:"256" name:"max-batch"`
@@ -52,7 +53,7 @@ type storageFlags struct {
 }
 
 func (f *storageFlags) apply(c *beckon.Config) {
-	c.DataDir, c.Postgres, c.NATS, c.Writers = f.Data, f.Postgres, f.NATS, f.Writers
+	c.DataDir, c.Postgres, c.PostgresRead, c.NATS, c.Writers = f.Data, f.Postgres, f.PostgresRead, f.NATS, f.Writers
 	c.MaxBatch, c.NoSync = f.MaxBatch, f.NoFsync
 	c.Retention, c.Sweep, c.Drain = time.Duration(f.RetentionDays)*24*time.Hour, f.Sweep, f.Drain
 	if f.ClockSkew != 0 {

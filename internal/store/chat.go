@@ -34,10 +34,10 @@ type HistoryRange struct {
 // History reads a page of a conversation.
 func (s *Store) History(ctx context.Context, h HistoryRange) ([]HistoryEntry, error) {
 	if h.Newer {
-		return sqldb.All(ctx, s.db, scanHistory, queries.Text("HistoryAfter"), h.Topic, h.Peer, max(h.From, h.After), h.User,
+		return readAllStandby(ctx, s, scanHistory, queries.Text("HistoryAfter"), h.Topic, h.Peer, max(h.From, h.After), h.User,
 			h.Limit)
 	}
-	return sqldb.All(ctx, s.db, scanHistory, queries.Text("HistoryBefore"), h.Topic, h.Peer, h.From, h.After, h.User,
+	return readAllStandby(ctx, s, scanHistory, queries.Text("HistoryBefore"), h.Topic, h.Peer, h.From, h.After, h.User,
 		h.Limit)
 }
 
@@ -188,7 +188,7 @@ func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *
 
 // Conversations reads all conversations of a user, and the head of the user's own timeline in the same snapshot.
 func (s *Store) Conversations(ctx context.Context, user string) (list []ConversationState, own uint64, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		if own, err = readHead(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
@@ -247,7 +247,7 @@ type Found struct {
 // Search finds the messages with all words that readers of one of the topics may find, the newest first.
 func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
 	query, arg := s.db.Search(words, topics)
-	return sqldb.All(ctx, s.db, func(row sqldb.Row) (*Found, error) {
+	return readAllStandby(ctx, s, func(row sqldb.Row) (*Found, error) {
 		var f Found
 		return &f, row.Scan(&f.ID, &f.Topic, &f.Msg)
 	}, query, arg, before, limit)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/postgres"
 	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -13,6 +14,28 @@ import (
 // View runs f with a reader of one snapshot.
 func (s *Store) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	return s.db.View(ctx, f)
+}
+
+// ViewStandby runs f as View does, on a standby of PostgreSQL if there is one. f sees all commits before the call.
+func (s *Store) ViewStandby(ctx context.Context, f func(sqldb.Reader) error) error {
+	if d, ok := s.db.(*postgres.DB); ok {
+		return d.ViewStandby(ctx, f)
+	}
+	return s.db.View(ctx, f)
+}
+
+// readAllStandby reads the rows of a query as ViewStandby does.
+func readAllStandby[T any](ctx context.Context, s *Store, scan func(sqldb.Row) (*T, error), query string,
+	args ...any) (list []T, err error) {
+	d, ok := s.db.(*postgres.DB)
+	if !ok {
+		return sqldb.All(ctx, s.db, scan, query, args...)
+	}
+	err = d.ReadStandby(ctx, func(r sqldb.Reader) error {
+		list, err = sqldb.All(ctx, r, scan, query, args...)
+		return err
+	})
+	return list, err
 }
 
 // ReadAll runs queries in one snapshot, sent together.

@@ -31,6 +31,9 @@ type Options struct {
 	Dir string
 	// Postgres is the URL of a PostgreSQL database, which nodes may share, instead of the one in Dir. Default: none.
 	Postgres string
+	// Standby is the URL of standby servers of Postgres, which serve history, search, the console and
+	// exports. Default: none; the primary serves them.
+	Standby string
 	// Writers limits the connections that commit to PostgreSQL concurrently. More of them make smaller batches, which cost
 	// more. Default: 2.
 	Writers int
@@ -157,8 +160,8 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes,
 			Reads: queries.Reads(), Log: opt.Log})
 	} else {
-		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync,
-			Schema: opt.Schema, Log: opt.Log})
+		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Standby: opt.Standby, Writers: opt.Writers,
+			NoSync: opt.NoSync, Schema: opt.Schema, Log: opt.Log})
 	}
 	if err != nil {
 		return nil, err
@@ -214,6 +217,8 @@ func (s *Store) CommitAge() (age time.Duration) {
 type Stats struct {
 	Batches, Units        int64
 	Trips, Sent, Received int64 // round trips to a database over the network, and bytes in each direction
+	// reads that a standby served, or the primary because it was behind, or because it could not be read
+	Standby, StandbyBehind, StandbyFailed int64
 }
 
 // Stats returns the counters since the store was opened.
@@ -221,6 +226,9 @@ func (s *Store) Stats() Stats {
 	st := Stats{Batches: s.batches.Load(), Units: s.done.Load()}
 	if far, ok := s.db.(interface{ Stats() (int64, int64, int64) }); ok {
 		st.Trips, st.Sent, st.Received = far.Stats()
+	}
+	if d, ok := s.db.(*postgres.DB); ok {
+		st.Standby, st.StandbyBehind, st.StandbyFailed = d.StandbyReads()
 	}
 	return st
 }

@@ -57,6 +57,24 @@ func newDatabase(t *testing.T) (pg *pgtest.Server, url string) {
 
 // TestPostgres runs the same suite over PostgreSQL, each test in a database of its own.
 func TestPostgres(t *testing.T) {
+	exerciseThrough(t, func(_ *pgtest.Server, url string) (string, error) { return url, nil })
+}
+
+// TestPgBouncer runs it through PgBouncer in transaction mode, with four connections to the database.
+func TestPgBouncer(t *testing.T) {
+	var pooler *pgtest.Pooler
+	exerciseThrough(t, func(pg *pgtest.Server, url string) (_ string, err error) {
+		if pooler == nil {
+			if pooler, err = pg.Pooler(t.Context()); err != nil {
+				return "", err
+			}
+			t.Cleanup(func() { _ = pooler.Close() })
+		}
+		return pooler.Through(url)
+	})
+}
+
+func exerciseThrough(t *testing.T, through func(pg *pgtest.Server, url string) (string, error)) {
 	pg, err := pgtest.Start(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +84,9 @@ func TestPostgres(t *testing.T) {
 	storetest.Exercise(t, func(t testing.TB) storetest.Engine {
 		n++
 		url, err := pg.Database(t.Context(), fmt.Sprintf("suite%d", n))
+		if err == nil {
+			url, err = through(pg, url)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,11 +1,13 @@
 package scenario
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -20,10 +22,18 @@ import (
 // kill the server have houses of one node.
 var nodes = flag.Int("nodes", 1, "nodes of each house")
 
+// With several nodes.
+var (
+	pooled  = flag.Bool("pgbouncer", false, "connect to PostgreSQL through PgBouncer")
+	standby = flag.Bool("standby", false, "read from a standby what one may serve")
+)
+
 // ground is the PostgreSQL of all houses of several nodes, each with a database of its own.
 var ground struct {
 	*pgtest.Server
-	houses atomic.Int64
+	standby *pgtest.Server // nil = none
+	pooler  *pgtest.Pooler // nil = none
+	houses  atomic.Int64
 }
 
 func TestMain(m *testing.M) {
@@ -33,13 +43,12 @@ func TestMain(m *testing.M) {
 		beckontest.VerifyNoLeaks(m)
 		return
 	}
-	var err error
-	if ground.Server, err = pgtest.Start(context.Background(), false); err != nil {
+	if err := startGround(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code = m.Run()
-	if err := ground.Close(); err != nil {
+	if err := closeGround(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	if err := goleak.Find(beckontest.Durable()...); err != nil && code == 0 {
@@ -49,6 +58,28 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+func startGround(ctx context.Context) (err error) {
+	if ground.Server, err = pgtest.Start(ctx, false); err == nil && *standby {
+		if ground.standby, err = ground.Standby(ctx); err == nil {
+			err = ground.Set(ctx, "synchronous_standby_names", "")
+		}
+	}
+	if err == nil && *pooled {
+		ground.pooler, err = ground.Pooler(ctx)
+	}
+	return err
+}
+
+func closeGround() (err error) {
+	if ground.pooler != nil {
+		err = ground.pooler.Close()
+	}
+	if ground.standby != nil {
+		err = errors.Join(err, ground.standby.Close())
+	}
+	return errors.Join(err, ground.Close())
+}
+
 // onGround says where a house of as many nodes as were asked for has its database; nothing for one in its own
 // directory.
 func onGround(t *testing.T) string {
@@ -56,16 +87,36 @@ func onGround(t *testing.T) string {
 	if *nodes == 1 {
 		return ""
 	}
-	url, err := ground.Database(t.Context(), fmt.Sprintf("house%d", ground.houses.Add(1)))
+	name := fmt.Sprintf("house%d", ground.houses.Add(1))
+	address, err := ground.Database(t.Context(), name)
+	if err == nil && ground.pooler != nil {
+		address, err = ground.pooler.Through(address)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return url
+	return address
+}
+
+// readFrom is the standby of a database; empty = none.
+func readFrom(t *testing.T, postgres string) string {
+	t.Helper()
+	if ground.standby == nil || postgres == "" {
+		return ""
+	}
+	u, err := url.Parse(postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ground.standby.URL(strings.TrimPrefix(u.Path, "/"))
 }
 
 // newHouse starts a house of as many nodes as were asked for.
 func newHouse(t *testing.T, cfg beckon.Config) *beckontest.Cluster {
 	t.Helper()
-	cfg.Postgres = cmp.Or(cfg.Postgres, onGround(t))
+	if cfg.Postgres == "" {
+		cfg.Postgres = onGround(t)
+		cfg.PostgresRead = readFrom(t, cfg.Postgres)
+	}
 	return beckontest.StartNodes(t, *nodes, cfg)
 }

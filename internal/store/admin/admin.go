@@ -26,7 +26,7 @@ type User struct {
 
 // Users reads a page of the users by a prefix of their ids, after one of them.
 func Users(ctx context.Context, s *store.Store, prefix, after string, limit int) (list []User, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		begin, pattern := im.UserTopic(after), escaped(im.UserTopic(prefix))+"%"
 		topics, err := sqldb.All(ctx, r, sqldb.Text, queries.Text("AdminUserTopics"), begin, pattern, limit)
 		for _, t := range topics {
@@ -47,7 +47,7 @@ func Users(ctx context.Context, s *store.Store, prefix, after string, limit int)
 
 // Groups reads a page of the groups with a text in their id or name, after one of them.
 func Groups(ctx context.Context, s *store.Store, text, after string, limit int) (list []im.Group, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		list, err = sqldb.All(ctx, r, txn.ScanGroup, queries.Text("AdminGroups"), after, "%"+escaped(text)+"%", limit)
 		return err
 	})
@@ -57,7 +57,7 @@ func Groups(ctx context.Context, s *store.Store, text, after string, limit int) 
 // Open reads a page of the open invitations, after one, and their number.
 func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (list []invite.Invitation, count int64,
 	err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		scan := func(row sqldb.Row) error { return row.Scan(&count) }
 		if err := r.Read(ctx, queries.Text("AdminOpenInvitationCount"), scan); err != nil {
 			return err
@@ -70,7 +70,7 @@ func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (l
 
 // OpenCalls counts the open calls.
 func OpenCalls(ctx context.Context, s *store.Store) (n int64, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, queries.Text("AdminOpenCallCount"), func(row sqldb.Row) error { return row.Scan(&n) })
 	})
 	return n, err
@@ -90,7 +90,7 @@ type Figure struct {
 // Stats reads figures from one time to another, in steps. Of the counter shared, which all nodes see alike, one node
 // counts.
 func Stats(ctx context.Context, s *store.Store, from, until, step int64, shared string) (list []Figure, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		list, err = sqldb.All(ctx, r, func(row sqldb.Row) (*Figure, error) {
 			var f Figure
 			return &f, row.Scan(&f.At, &f.Name, &f.Sum, &f.Max)

@@ -151,7 +151,7 @@ const (
 func Export(ctx context.Context, s *store.Store, user string, at Place, limit int) (entries []json.RawMessage,
 	next Place, done bool, err error) {
 	var p pager
-	err = s.View(ctx, func(r sqldb.Reader) error {
+	err = s.ViewStandby(ctx, func(r sqldb.Reader) error {
 		p = pager{user: user, limit: limit, at: at}
 		for n := 0; n < steps && p.at.Part < len(exportParts) && !p.full() && p.looked < look; n++ {
 			if err := p.step(ctx, r); err != nil {

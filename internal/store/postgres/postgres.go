@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,10 @@ var migrations embed.FS
 
 // Options configures a database.
 type Options struct {
-	URL     string // of libpq: postgres://user@host1,host2/name?target_session_attrs=read-write
+	// of libpq: postgres://user@host1,host2/name?target_session_attrs=read-write; with pgbouncer=true through PgBouncer in
+	// transaction mode
+	URL     string
+	Standby string // of standbys for ViewStandby and ReadStandby; empty = there are none
 	Writers int    // connections that commit concurrently; 0 = 2
 	NoSync  bool   // does not wait for the disk at each commit
 	Schema  int64  // the version to migrate to; 0 = the latest. For tests of upgrades
@@ -43,6 +47,8 @@ type Options struct {
 type DB struct {
 	config  *pgx.ConnConfig
 	pool    *pgxpool.Pool
+	standby *standby // nil = there is none
+	local   string   // the statement that applies the settings to a transaction; empty = connections have them
 	writers int
 	log     *slog.Logger
 	stats   *stats
@@ -54,32 +60,17 @@ type DB struct {
 // connectTime limits the opening of a connection.
 const connectTime = 3 * time.Second
 
-// settings returns the settings of each connection. A database that does not know one of them ignores it.
-func settings(noSync bool) []string {
-	list := []string{
-		// statements are too short for it
-		"SET jit = off",
-		// plans use keys also before the tables are analysed
-		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off",
-		// an idle node must not keep its locks
-		"SET idle_in_transaction_session_timeout = '5s'",
-		// nor a dead one
-		"SET tcp_keepalives_idle = 3", "SET tcp_keepalives_interval = 2", "SET tcp_keepalives_count = 3",
-		"SET tcp_user_timeout = 10000",
-	}
-	if noSync {
-		list = append(list, "SET synchronous_commit = off")
-	}
-	return list
-}
-
 // Open connects and brings the schema up to date.
 func Open(ctx context.Context, opt Options) (*DB, error) {
 	d, err := connect(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.migrate(ctx, opt.Schema); err != nil {
+	err = d.migrate(ctx, opt.Schema)
+	if err == nil && opt.Standby != "" {
+		err = d.openStandby(ctx, opt.Standby, opt.NoSync)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
@@ -102,17 +93,16 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	conn := cfg.ConnConfig
 	conn.ConnectTimeout = connectTime
 	conn.StatementCacheCapacity = 1024
+	if d.local, err = takePooled(conn, opt.NoSync); err != nil {
+		return nil, err
+	}
 	conn.DialFunc = d.stats.dial
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = "beckon"
 	}
-	prepare := func(ctx context.Context, c *pgx.Conn) error {
-		for _, set := range settings(opt.NoSync) {
-			if _, err := c.Exec(ctx, set); err != nil && c.IsClosed() {
-				return err
-			}
-		}
-		return nil
+	prepare := apply(opt.NoSync)
+	if d.local != "" {
+		prepare = func(context.Context, *pgx.Conn) error { return nil }
 	}
 	cfg.AfterConnect = prepare
 	cfg.MaxConns = max(cfg.MaxConns, 8)
@@ -127,6 +117,23 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d.stats.prepare = prepare
 	return d, nil
+}
+
+// apply returns the function that applies the settings to a new connection. A database that does not know one of them
+// ignores it.
+func apply(noSync bool) func(context.Context, *pgx.Conn) error {
+	list := slices.Concat(forStatements, forConnections)
+	if noSync {
+		list = append(list, noWaitForDisk)
+	}
+	return func(ctx context.Context, c *pgx.Conn) error {
+		for _, s := range list {
+			if _, err := c.Exec(ctx, "SET "+s.name+" = '"+s.value+"'"); err != nil && c.IsClosed() {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // migrationFiles returns the directory of the migrations.
@@ -308,14 +315,21 @@ func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan fu
 	return read(ctx, d.pool, d.stats, inArray(template), scan, []any{keys})
 }
 
+var snapshot = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
 // View runs f with a reader of one snapshot.
 func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	until, atLength := ctx.Deadline()
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	d.stats.trips.Add(2)
-	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+	return pgx.BeginTxFunc(ctx, d.pool, snapshot,
 		func(tx pgx.Tx) error {
+			if d.local != "" {
+				if _, err := tx.Exec(ctx, d.local); err != nil {
+					return err
+				}
+			}
 			if atLength && time.Until(until) > 10*readTime { // an export; its receiver may be slow
 				if _, err := tx.Exec(ctx, long); err != nil {
 					return err
@@ -340,6 +354,9 @@ func (d *DB) ReadAll(ctx context.Context, list []sqldb.Query) (err error) {
 	defer conn.Release() // after a failed transaction it closes the connection
 	var queue pgx.Batch
 	queue.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	if d.local != "" {
+		queue.Queue(d.local)
+	}
 	for _, q := range list {
 		queue.Queue(q.Text, escaped(q.Args)...)
 	}
@@ -347,8 +364,10 @@ func (d *DB) ReadAll(ctx context.Context, list []sqldb.Query) (err error) {
 	d.stats.trips.Add(1)
 	results := conn.SendBatch(ctx, &queue)
 	defer func() { err = errors.Join(err, results.Close()) }()
-	if err := take(results, nil); err != nil {
-		return err
+	for range queue.Len() - len(list) - 1 {
+		if err := take(results, nil); err != nil {
+			return err
+		}
 	}
 	for _, q := range list {
 		if err := take(results, q.Scan); err != nil {
@@ -358,8 +377,9 @@ func (d *DB) ReadAll(ctx context.Context, list []sqldb.Query) (err error) {
 	return nil
 }
 
+// view reads through a transaction or a connection.
 type view struct {
-	tx    pgx.Tx
+	tx    querier
 	stats *stats
 }
 
@@ -434,6 +454,9 @@ func (d *DB) Close() error {
 	defer d.pingMu.Unlock()
 	d.stopped()
 	d.pool.Close()
+	if d.standby != nil {
+		d.standby.pool.Close()
+	}
 	return nil
 }
 

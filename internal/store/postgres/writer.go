@@ -86,6 +86,10 @@ func (w *writer) Begin(ctx context.Context) (*sqldb.Session, error) {
 	// the locks serialize it; each statement sees the commits of the holders before
 	w.queue.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 	w.scans = append(w.scans, nil)
+	if w.db.local != "" {
+		w.queue.Queue(w.db.local)
+		w.scans = append(w.scans, nil)
+	}
 	w.held = false
 	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+rawClock+" WHERE id = $1 RETURNING id",
 		[]any{w.id, w.batch}, func(sqldb.Row) error {

@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+)
+
+// standby reads from standby servers of the same database.
+//
+// A read begins with the position of the primary in its log, and runs on a standby that has replayed the log up to
+// there: it sees all commits before it, of any node. If the standby is behind for longer than the waits, or cannot be
+// reached, the primary is read, and the standby is left alone for a while.
+type standby struct {
+	pool     *pgxpool.Pool
+	position string // the query of the primary's position
+	rests    atomic.Int64
+	opened   time.Time
+	reads    [3]atomic.Int64 // by outcome
+}
+
+// The outcomes of a read for a standby.
+const (
+	onStandby = iota
+	behind    // on the primary, because the standby was behind
+	failed    // on the primary, because the standby could not be read
+)
+
+// waits are the pauses before a standby that is behind is asked again.
+var waits = []time.Duration{time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	20 * time.Millisecond, 40 * time.Millisecond}
+
+// askTime limits the time until a standby is found to be up to date, or else the primary is read.
+const askTime = 500 * time.Millisecond
+
+// How long a standby is left alone.
+const (
+	restBehind = time.Second
+	restFailed = 5 * time.Second
+)
+
+// openStandby prepares connections to the standbys of a URL. It does not connect: the primary serves while they are
+// away.
+func (d *DB) openStandby(ctx context.Context, url string, noSync bool) error {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("the URL of the standby: %w", err)
+	}
+	s := &standby{opened: time.Now(), position: "SELECT pg_current_wal_flush_lsn()::text"}
+	if noSync { // commits are answered before they are written
+		s.position = "SELECT pg_current_wal_insert_lsn()::text"
+	}
+	conn := cfg.ConnConfig
+	if local, err := takePooled(conn, noSync); err != nil || local != "" {
+		return errors.Join(err, errors.New("the URL of the standby has pgbouncer=true: connect to the standby itself, "+
+			"because one connection must stay with one server"))
+	}
+	conn.ConnectTimeout, conn.StatementCacheCapacity, conn.DialFunc = connectTime, 1024, d.stats.dial
+	if conn.RuntimeParams["application_name"] == "" {
+		conn.RuntimeParams["application_name"] = "beckon"
+	}
+	var want identity
+	if err := d.pool.QueryRow(ctx, readIdentity).Scan(&want.system, &want.database); err != nil {
+		return fmt.Errorf("the identity of the database, which its standby must have: %w", err)
+	}
+	settings := apply(false)
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		var have identity
+		if err := c.QueryRow(ctx, readIdentity).Scan(&have.system, &have.database); err != nil {
+			return err
+		}
+		if have != want {
+			return fmt.Errorf("the server for reading has the database %q of system %s; a standby of the primary has %q of %s",
+				have.database, have.system, want.database, want.system)
+		}
+		return settings(ctx, c)
+	}
+	cfg.MaxConns = max(cfg.MaxConns, 8)
+	s.pool, err = pgxpool.NewWithConfig(ctx, cfg)
+	if err == nil {
+		d.standby = s
+	}
+	return err
+}
+
+// identity tells databases apart: a standby has that of its primary.
+type identity struct{ system, database string }
+
+const readIdentity = "SELECT system_identifier::text, current_database() FROM pg_control_system()"
+
+// ReadStandby runs f with a reader that sees all commits before the call, on a standby if there is one.
+func (d *DB) ReadStandby(ctx context.Context, f func(sqldb.Reader) error) error {
+	done, err := d.onStandby(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return f(view{c, d.stats}) })
+	if done {
+		return err
+	}
+	return f(d)
+}
+
+// ViewStandby runs f as View does, on a standby if there is one. f sees all commits before the call.
+func (d *DB) ViewStandby(ctx context.Context, f func(sqldb.Reader) error) error {
+	done, err := d.onStandby(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		d.stats.trips.Add(2)
+		return pgx.BeginTxFunc(ctx, c, snapshot, func(tx pgx.Tx) error { return f(view{tx, d.stats}) })
+	})
+	if done {
+		return err
+	}
+	return d.View(ctx, f)
+}
+
+// onStandby runs f with a connection to a standby that has all commits before the call; done is false if there is none,
+// and the primary must be read.
+func (d *DB) onStandby(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) (done bool, err error) {
+	s := d.standby
+	if s == nil || s.resting() {
+		return false, nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var position string
+	d.stats.trips.Add(1)
+	if err := d.pool.QueryRow(ctx, s.position).Scan(&position); err != nil {
+		return true, err
+	}
+	conn, outcome, err := s.at(ctx, position)
+	s.reads[outcome].Add(1)
+	if outcome == onStandby {
+		defer conn.Release()
+		return true, f(ctx, conn)
+	}
+	s.rest(outcome)
+	if outcome == failed && ctx.Err() == nil {
+		d.log.Warn("standby cannot be read, the primary is read instead", "error", err, "retryIn", restFailed)
+	}
+	return false, nil
+}
+
+// at returns a connection to a standby that has replayed the log up to a position.
+func (s *standby) at(ctx context.Context, position string) (c *pgxpool.Conn, outcome int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	if c, err = s.pool.Acquire(ctx); err != nil {
+		return nil, failed, err
+	}
+	for i := 0; ; i++ {
+		var replayed bool
+		// In a statement before the snapshot is taken: it may replay more in between.
+		if err = c.QueryRow(ctx, "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
+			position).Scan(&replayed); err != nil {
+			c.Release()
+			return nil, failed, err
+		}
+		if replayed {
+			return c, onStandby, nil
+		}
+		if i == len(waits) {
+			c.Release()
+			return nil, behind, nil
+		}
+		time.Sleep(waits[i])
+	}
+}
+
+func (s *standby) resting() bool { return time.Since(s.opened).Milliseconds() < s.rests.Load() }
+
+func (s *standby) rest(outcome int) {
+	pause := restBehind
+	if outcome == failed {
+		pause = restFailed
+	}
+	s.rests.Store((time.Since(s.opened) + pause).Milliseconds())
+}
+
+// StandbyReads returns the numbers of reads that a standby served, that the primary served because the standby was
+// behind, and because it could not be read. The rest of the time the primary is read without asking the standby.
+func (d *DB) StandbyReads() (served, late, broken int64) {
+	if d.standby == nil {
+		return 0, 0, 0
+	}
+	return d.standby.reads[onStandby].Load(), d.standby.reads[behind].Load(), d.standby.reads[failed].Load()
+}
