@@ -30,6 +30,7 @@ type Options struct {
 	Dir     string // for data and logs
 	Nodes   int
 	Standby bool   // PostgreSQL has a synchronous standby
+	Pooled  bool   // the nodes connect through PgBouncer
 	Clock   bool   // PostgreSQL's clock can be set, and that of its standby
 	Buses   int    // NATS servers
 	Plain   bool   // direct connections, without fault injection: for measurements
@@ -44,6 +45,7 @@ type Cluster struct {
 	Primary, Standby *pgtest.Server
 	Nodes            []*Node
 	Front            *beckontest.Proxy
+	pooler           *pgtest.Pooler // nil = none
 	buses            []*server.Server
 	opt              Options
 }
@@ -83,6 +85,11 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	}
 	if c.opt.Standby {
 		if c.Standby, err = c.Primary.Standby(ctx); err != nil {
+			return err
+		}
+	}
+	if c.opt.Pooled {
+		if c.pooler, err = c.Primary.Pooler(ctx); err != nil {
 			return err
 		}
 	}
@@ -144,8 +151,11 @@ func (c *Cluster) node(i int) (*Node, error) {
 	if n.Clients, err = c.link(n.Addr, false); err != nil {
 		return nil, err
 	}
-	databases := []string{c.Primary.Addr()}
-	if c.Standby != nil {
+	databases, parameters := []string{c.Primary.Addr()}, "sslmode=disable&target_session_attrs=read-write"
+	switch {
+	case c.pooler != nil:
+		databases, parameters = []string{c.pooler.Addr()}, parameters+"&pgbouncer=true"
+	case c.Standby != nil:
 		databases = append(databases, c.Standby.Addr())
 	}
 	var hosts, buses []string
@@ -168,8 +178,7 @@ func (c *Cluster) node(i int) (*Node, error) {
 		command = "serve"
 	}
 	n.args = append([]string{command, "--listen", n.Addr, "--data", n.Data,
-		"--postgres", "postgres://beckon@" + strings.Join(hosts, ",") +
-			"/beckon?sslmode=disable&target_session_attrs=read-write",
+		"--postgres", "postgres://beckon@" + strings.Join(hosts, ",") + "/beckon?" + parameters,
 		"--nats", strings.Join(buses, ","),
 		"--files-url", "file://" + filepath.Join(c.opt.Dir, "files") + "?create_dir=true&no_tmp_dir=true"}, c.opt.Args...)
 	if c.opt.PerNode != nil {
@@ -285,6 +294,9 @@ func (c *Cluster) Close() error {
 	for _, s := range c.buses {
 		s.Shutdown()
 		s.WaitForShutdown()
+	}
+	if c.pooler != nil {
+		errs = append(errs, c.pooler.Close())
 	}
 	for _, pg := range []*pgtest.Server{c.Standby, c.Primary} {
 		if pg != nil {

@@ -157,17 +157,34 @@ func family(pid int) []int {
 	return list
 }
 
-// cpuTime returns the user and system time of processes.
+// cpuTime returns the time that processes ran.
 func cpuTime(pids ...int) time.Duration {
 	var sum time.Duration
 	for _, pid := range pids {
-		if p := stat(pid); len(p) > 12 {
+		if ran, ok := ranTime(pid); ok {
+			sum += ran
+		} else if p := stat(pid); len(p) > 12 {
 			user, _ := strconv.ParseInt(p[11], 10, 64)
 			sys, _ := strconv.ParseInt(p[12], 10, 64)
 			sum += time.Duration(user+sys) * time.Second / 100 // the kernel's unit is 10 ms
 		}
 	}
 	return sum
+}
+
+// ranTime returns the sum of its threads' times in nanoseconds, which kernels with scheduler statistics have. Times in
+// ticks are samples, and wrong by a factor for a process that runs for less than a tick at once.
+func ranTime(pid int) (sum time.Duration, ok bool) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, file := range threads {
+		b, _ := os.ReadFile(file)
+		first, _, _ := strings.Cut(string(b), " ")
+		if ns, err := strconv.ParseInt(first, 10, 64); err == nil {
+			sum += time.Duration(ns)
+			ok = true
+		}
+	}
+	return sum, ok
 }
 
 // residentBytes returns the resident memory of processes.

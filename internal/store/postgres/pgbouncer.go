@@ -16,6 +16,8 @@ var forStatements = []setting{
 	{"jit", "off"}, // statements are too short for it
 	// plans use keys also before the tables are analysed
 	{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"},
+	// TestQueries checks these plans; without it, statements with arrays are planned at each execution
+	{"plan_cache_mode", "force_generic_plan"},
 	// an idle node must not keep its locks
 	{"idle_in_transaction_session_timeout", "5s"},
 }

@@ -25,14 +25,17 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8787", "address of the proxy to all nodes")
 	command := flag.String("command", "serve", "command of the program: serve or dev")
 	media := flag.Bool("media", false, "run a media server in the first node, for all nodes")
+	pooled := flag.Bool("pgbouncer", false, "connect the nodes to PostgreSQL through PgBouncer")
 	flag.Parse()
-	if err := run(*program, *listen, *command, *nodes, *media, flag.Args()); err != nil {
+	opt := cluster.Options{Program: *program, Nodes: *nodes, Command: *command, Args: flag.Args(), Pooled: *pooled,
+		Plain: true, Log: os.Stderr}
+	if err := run(opt, *listen, *media); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(program, listen, command string, nodes int, media bool, args []string) error {
+func run(opt cluster.Options, listen string, media bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	dir, err := os.MkdirTemp("", "beckon-cluster-")
@@ -40,8 +43,7 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	opt := cluster.Options{Program: program, Dir: dir, Nodes: nodes, Command: command, Args: args, Plain: true,
-		Log: os.Stderr}
+	opt.Dir = dir
 	if media {
 		if opt.PerNode, err = shareMedia(); err != nil {
 			return err
@@ -65,7 +67,7 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 	if err != nil {
 		return err
 	}
-	fmt.Printf("beckon listens on http://%s: %d nodes (%s)\n", front.Addr(), nodes, strings.Join(addresses(c), ", "))
+	fmt.Printf("beckon listens on http://%s: %d nodes (%s)\n", front.Addr(), opt.Nodes, strings.Join(addresses(c), ", "))
 	for i, n := range c.Nodes {
 		fmt.Printf("node %d: pid %d, data in %s\n", i, n.PID(), n.Data)
 	}
