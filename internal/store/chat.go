@@ -34,8 +34,8 @@ type HistoryRange struct {
 // History reads a page of a conversation.
 func (s *Store) History(ctx context.Context, h HistoryRange) ([]HistoryEntry, error) {
 	if h.Newer {
-		return readAllStandby(ctx, s, scanHistory, queries.Text("HistoryAfter"), h.Topic, h.Peer, max(h.From, h.After), h.User,
-			h.Limit)
+		return readAllStandby(ctx, s, scanHistory, queries.Text("HistoryAfter"), h.Topic, h.Peer, max(h.From, h.After),
+			h.User, h.Limit)
 	}
 	return readAllStandby(ctx, s, scanHistory, queries.Text("HistoryBefore"), h.Topic, h.Peer, h.From, h.After, h.User,
 		h.Limit)

@@ -89,7 +89,8 @@ func (s *standbys) reads(outcome string) {
 func (s *standbys) recovers() {
 	s.Helper()
 	served := s.store.Stats().Standby
-	for limit := time.Now().Add(30 * time.Second); s.store.Stats().Standby == served; <-time.After(100 * time.Millisecond) {
+	limit := time.Now().Add(30 * time.Second)
+	for ; s.store.Stats().Standby == served; <-time.After(100 * time.Millisecond) {
 		if time.Now().After(limit) {
 			s.Fatal("no read is served by the standby again")
 		}
