@@ -36,7 +36,7 @@ func ladder() []string {
 		"internal/trace", "internal/api", "web", "", "client/inbox", "client/ledger",
 		"client/mailbox", "client/repeat", "client", "beckontest", "cmd/beckon/bench",
 		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
-		"cmd/beckon"}
+		"cmd/beckon/settings", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -144,6 +144,7 @@ func TestOutsideImports(t *testing.T) {
 		`centrifugal/|gorilla/websocket|coder/websocket|lxzan/gws`: {"internal/gateway/link", "internal/gateway", "client",
 			"cmd/beckon/mediacheck"},
 		`nats-io/`:                         {"internal/delivery", "internal/hook/sink", "beckontest"},
+		`pelletier/go-toml`:                {"cmd/beckon/settings"},
 		`twmb/franz-go`:                    {"internal/hook/sink"},
 		`livekit/`:                         {"internal/media", "cmd/beckon/sfu", "cmd/beckon/mediacheck"},
 		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},

@@ -216,6 +216,9 @@ const (
 // shorter returns a function that reports whether a text has less than n bytes.
 func shorter(n int) func(string) bool { return func(s string) bool { return len(s) < n } }
 
+// Validate reports the first invalid setting.
+func (c Config) Validate() error { return c.fill() }
+
 // fill applies defaults and validates the configuration.
 func (c *Config) fill() error {
 	if c.DataDir == "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,8 +84,12 @@ func TestEveryFlagIsAKey(t *testing.T) {
 		case inFile != "true" && inFile != "7":
 			json = `"` + inFile + `"`
 		}
+		value := json
+		if value == `"7s"` || f.Enum != "" {
+			value = `"` + onLine + `"`
+		}
 		for name, text := range map[string]string{
-			"c.yaml": f.Name + ": " + inFile, "c.json": `{"` + f.Name + `": ` + json + `}`, "old.json": `{"` +
+			"c.toml": f.Name + " = " + value, "c.yaml": f.Name + ": " + inFile, "c.json": `{"` + f.Name + `": ` + json + `}`, "old.json": `{"` +
 				strings.ReplaceAll(f.Name, "-", "_") + `": ` + json + `}`,
 		} {
 			file := filepath.Join(t.TempDir(), name)
@@ -143,14 +148,134 @@ func TestUnknownKeys(t *testing.T) {
 	}
 }
 
+// TestPrecedence: the command line overrides the environment, which overrides a secret's file that a variable names,
+// credentials of systemd, and the configuration file, in this order.
+func TestPrecedence(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	read := func(args ...string) (secret string, keys []string, printed string) {
+		t.Helper()
+		var c cli
+		parsed, err := parser(t, &c).Parse(append([]string{"serve"}, args...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := c.Sources.Write(&b, parsed); err != nil {
+			t.Fatal(err)
+		}
+		return c.Serve.JWTSecret, c.Serve.APIKey, b.String()
+	}
+	config := write("c.yaml", "jwt-secret: of the configuration\nlisten: file\napi-key-file: "+write("keys", "one\ntwo\n"))
+	indirect := write("d.toml", `jwt-secret-file = "`+write("own", " of its file \n")+`"`)
+	expect := func(want, source string, args ...string) {
+		t.Helper()
+		got, _, printed := read(args...)
+		if got != want || !strings.Contains(printed, "jwt-secret: \"********\" # "+source) ||
+			strings.Contains(printed, want) && want != "" {
+			t.Errorf("the secret is %q, not %q:\n%.900s", got, want, printed)
+		}
+	}
+	expect("of the configuration", "file "+config, "--config", config)
+	expect("of its file", "file "+filepath.Join(dir, "own")+" (jwt-secret-file in "+indirect+")", "--config", indirect)
+	if _, keys, printed := read("--config", config); !slices.Equal(keys, []string{"one", "two"}) ||
+		!strings.Contains(printed, `api-key: ["********", "********"]`) {
+		t.Errorf("the keys are %q:\n%s", keys, printed)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	write("jwt-secret", "of systemd")
+	expect("of systemd", "credential jwt-secret", "--config", config)
+	t.Setenv("BECKON_JWT_SECRET_FILE", write("named", "of a variable's file\n"))
+	expect("of a variable's file", "file "+filepath.Join(dir, "named"), "--config", config)
+	t.Setenv("BECKON_JWT_SECRET", "of a variable")
+	expect("of a variable", "environment BECKON_JWT_SECRET", "--config", config)
+	expect("of the line", "command line", "--config", config, "--jwt-secret", "of the line")
+	t.Setenv("BECKON_LISTEN", "environment")
+	if _, _, printed := read("--config", config); !strings.Contains(printed,
+		`listen: "environment" # environment BECKON_LISTEN`) {
+		t.Errorf("the environment does not override the file:\n%.300s", printed)
+	}
+	t.Setenv("BECKON_POSTGRES", "postgres://a:p1@h1,h2/x?password=p2")
+	t.Setenv("BECKON_NATS", "nats://a:p3@h1,nats://b:p4@h2")
+	if _, _, printed := read(); strings.Contains(printed, "p1") || strings.Contains(printed, "p2") ||
+		strings.Contains(printed, "p3") || strings.Contains(printed, "p4") || !strings.Contains(printed, "nats://b:") {
+		t.Errorf("a password of an address is not masked:\n%.900s", printed)
+	}
+}
+
+// TestSecretFiles: a secret that cannot be read, is empty or is given twice is an error that names the file.
+func TestSecretFiles(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"jwt-secret-file: " + dir + "/none":        dir + "/none",
+		"jwt-secret-file: " + empty:                empty + " is empty",
+		"jwt-secret: x\njwt-secret-file: " + empty: "both jwt-secret and jwt-secret-file",
+		"listen-file: " + empty:                    `unknown key "listen-file"`,
+		"webhook-secret-fiel: " + empty:            "webhook-secret-file",
+	} {
+		file := filepath.Join(dir, "c.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser(t, &cli{}).Parse([]string{"serve", "--config", file}); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestConfigCheck: settings that serve would refuse are refused without starting it.
+func TestConfigCheck(t *testing.T) {
+	for flags, want := range map[string]string{
+		"--retention-days=30":      "",
+		"--nats=nats://x":          "requires a shared database",
+		"--jwt-secret=short":       "at least 32 characters",
+		"--tls-cert=/none.pem":     "tls-key",
+		"--memory-limit=many":      "many",
+		"--apns-key=/none.p8":      "none.p8",
+		"--device-policy=whatever": "device-policy",
+	} {
+		c := &cli{}
+		parsed, err := parser(t, c).Parse([]string{"config", "check", "--", flags})
+		if err == nil {
+			err = parsed.Run()
+		}
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", flags, err)
+		}
+	}
+}
+
 // TestConfigurationDocument: docs/configuration.md lists every flag of serve as it is; -docs.update writes it.
 func TestConfigurationDocument(t *testing.T) {
 	var b bytes.Buffer
 	b.WriteString("# Configuration\n\nGenerated from the flags of `beckon serve` by " +
 		"`go test ./cmd/beckon -run TestConfigurationDocument -docs.update`.\n\n" +
 		"Each setting is a flag (`--jwt-secret`), an environment variable (`BECKON_JWT_SECRET`), and a key of the file " +
-		"given by\n`--config` (`jwt-secret`), in YAML or JSON. " +
-		"Flags override the environment, which overrides the file. Unknown keys are an error.\n")
+		"given by\n`--config` (`jwt-secret`), in YAML, JSON or TOML (`.toml`). " +
+		"Flags override the environment, which overrides the file. Unknown keys are an error.\n\n" +
+		"A secret may be in a file of its own: `jwt-secret-file` in the configuration file, `BECKON_JWT_SECRET_FILE`, or " +
+		"the\ncredential `jwt-secret` of systemd (`LoadCredential=`). A list has one on each line. These are secrets: ")
+	var secrets []string
+	for _, f := range serveFlags(t) {
+		if f.Tag.Has("secret") {
+			secrets = append(secrets, "`"+f.Name+"`")
+		}
+	}
+	b.WriteString(strings.Join(secrets, ", ") + ".\n\n" +
+		"`beckon config print --config FILE` prints the effective settings with the source of each, and masks secrets. " +
+		"`beckon config check --config FILE`\nchecks them. Both take flags of `serve` after `--`.\n")
 	section := ""
 	for _, f := range serveFlags(t) {
 		if f.Hidden || f.Group == nil {

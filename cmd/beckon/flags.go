@@ -39,9 +39,9 @@ func (f *listenFlags) apply(c *beckon.Config) {
 // storageFlags configure the database and the links between nodes.
 type storageFlags struct {
 	Data          string        `help:"Directory of the database and the generated keys." default:"beckon-data" placeholder:"DIR"`
-	Postgres      string        `help:"PostgreSQL database, as postgres://user@host/name, instead of SQLite in the data directory. Nodes may share it. Through PgBouncer in transaction mode, with ?pgbouncer=true." placeholder:"URL"`
-	PostgresRead  string        `help:"Standbys of the PostgreSQL database, as postgres://user@host/name, which serve history, search, the console and exports." name:"postgres-read" placeholder:"URL"`
-	NATS          string        `help:"NATS servers that connect the nodes of a cluster, as nats://host1:4222,nats://host2:4222." name:"nats" placeholder:"URL"`
+	Postgres      string        `help:"PostgreSQL database, as postgres://user@host/name, instead of SQLite in the data directory. Nodes may share it. Through PgBouncer in transaction mode, with ?pgbouncer=true." placeholder:"URL" secret:"url"`
+	PostgresRead  string        `help:"Standbys of the PostgreSQL database, as postgres://user@host/name, which serve history, search, the console and exports." name:"postgres-read" placeholder:"URL" secret:"url"`
+	NATS          string        `help:"NATS servers that connect the nodes of a cluster, as nats://host1:4222,nats://host2:4222." name:"nats" placeholder:"URL" secret:"url"`
 	Writers       int           `help:"Connections that commit to PostgreSQL in parallel." default:"2"`
 	MaxBatch      int           `help:"Transactions per commit, at most." default:"256" name:"max-batch"`
 	NoFsync       bool          `help:"Do not fsync commits. For measurements only: acknowledged actions can be lost." name:"no-fsync"`
@@ -75,15 +75,15 @@ func wallClock(file string) func() int64 {
 
 // authFlags configure tokens and API keys.
 type authFlags struct {
-	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, in the data directory." name:"jwt-secret"`
-	JWTSecondary []string `help:"Further secrets that verify HS256 tokens, during a rotation." name:"jwt-secondary-secrets"`
+	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, in the data directory." name:"jwt-secret" secret:""`
+	JWTSecondary []string `help:"Further secrets that verify HS256 tokens, during a rotation." name:"jwt-secondary-secrets" secret:""`
 	JWKSURL      string   `help:"URL of the public keys of RS256 and ES256 tokens." name:"jwks-url"`
 	JWTIssuer    string   `help:"Required issuer of tokens." name:"jwt-issuer"`
 	JWTAudience  string   `help:"Required audience of tokens." name:"jwt-audience"`
 	UserSigAppID int64    `help:"Application ID of UserSig tokens." name:"usersig-app-id"`
-	UserSigKey   string   `help:"Key of UserSig tokens." name:"usersig-key"`
-	UserSigMore  []string `help:"Further keys that verify UserSig tokens, during a rotation." name:"usersig-secondary-keys"`
-	APIKey       []string `help:"API keys of app servers. Default: one, generated, in the data directory." name:"api-key"`
+	UserSigKey   string   `help:"Key of UserSig tokens." name:"usersig-key" secret:""`
+	UserSigMore  []string `help:"Further keys that verify UserSig tokens, during a rotation." name:"usersig-secondary-keys" secret:""`
+	APIKey       []string `help:"API keys of app servers. Default: one, generated, in the data directory." name:"api-key" secret:""`
 }
 
 func (f *authFlags) apply(c *beckon.Config) {
@@ -130,7 +130,7 @@ func (f *policyFlags) apply(c *beckon.Config) {
 
 // fileFlags configure uploads.
 type fileFlags struct {
-	FilesURL     string        `help:"Storage of uploaded files, such as s3://bucket?region=…. Default: the data directory." name:"files-url"`
+	FilesURL     string        `help:"Storage of uploaded files, such as s3://bucket?region=…. Default: the data directory." name:"files-url" secret:"url"`
 	LinkLife     time.Duration `help:"Validity of links to files." default:"1h" name:"link-life"`
 	MaxUploadMB  int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
 	KeepLocation bool          `help:"Keep the metadata of uploaded images, such as the location. Default: only the orientation." name:"keep-location"`
@@ -144,9 +144,9 @@ func (f *fileFlags) apply(c *beckon.Config) {
 
 // hookFlags configure webhooks and the before-hook.
 type hookFlags struct {
-	Webhook          string        `help:"URL that receives events: https://HOST/PATH, nats://HOST:PORT/SUBJECT (JetStream) or kafka://HOST:PORT/TOPIC." placeholder:"URL"`
-	WebhookSecret    string        `help:"Signing secret of webhooks: whsec_ and base64 of 24 to 64 bytes. Prefer the environment or a file to the command line." name:"webhook-secret"`
-	WebhookSecondary []string      `help:"Further signing secrets of webhooks, during a rotation." name:"webhook-secondary-secrets"`
+	Webhook          string        `help:"URL that receives events: https://HOST/PATH, nats://HOST:PORT/SUBJECT (JetStream) or kafka://HOST:PORT/TOPIC." placeholder:"URL" secret:"url"`
+	WebhookSecret    string        `help:"Signing secret of webhooks: whsec_ and base64 of 24 to 64 bytes. Prefer the environment or a file to the command line." name:"webhook-secret" secret:""`
+	WebhookSecondary []string      `help:"Further signing secrets of webhooks, during a rotation." name:"webhook-secondary-secrets" secret:""`
 	WebhookEvents    []string      `help:"Kinds (invitation.created) or families (invitation) of events to send. Default: all." name:"webhook-events"`
 	BeforeHook       string        `help:"URL called before an action; it may reject or rewrite it." placeholder:"URL" name:"before-hook"`
 	BeforeHookVerbs  []string      `help:"Methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of these." name:"before-hook-verbs"`
@@ -174,7 +174,7 @@ type mediaFlags struct {
 	LiveKitURL    string        `help:"URL at which clients reach LiveKit, such as wss://media.example.com. Default: through this server." name:"livekit-url" placeholder:"URL"`
 	LiveKitAPI    string        `help:"URL at which this server reaches LiveKit, such as http://127.0.0.1:7880. Default: --livekit-url." name:"livekit-api" placeholder:"URL"`
 	LiveKitKey    string        `help:"API key of LiveKit." name:"livekit-key"`
-	LiveKitSecret string        `help:"API secret of LiveKit, at least 32 characters." name:"livekit-secret"`
+	LiveKitSecret string        `help:"API secret of LiveKit, at least 32 characters." name:"livekit-secret" secret:""`
 	RoomPolicy    string        `help:"Users who may enter media rooms: invited, or open for all." enum:"invited,open" default:"invited" name:"room-policy"`
 	RoomTokenLife time.Duration `help:"Time within which a room token can be used to join." default:"60s" name:"room-token-life"`
 }

@@ -14,17 +14,20 @@ import (
 
 	"github.com/beckon-im/beckon/cmd/beckon/bench"
 	"github.com/beckon-im/beckon/cmd/beckon/datadir"
+	"github.com/beckon-im/beckon/cmd/beckon/settings"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // cli is the command line. Every flag is also an environment variable BECKON_<FLAG>, and a key of the configuration
 // file.
 type cli struct {
-	Config  kong.ConfigFlag  `help:"Configuration file in YAML or JSON; its keys are the names of flags." placeholder:"FILE"`
+	Config  kong.ConfigFlag  `help:"Configuration file in YAML, JSON or TOML; its keys are the names of flags." placeholder:"FILE"`
+	Sources settings.Sources `kong:"-"`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 
 	Serve    serveCmd        `cmd:"" help:"Run the server."`
 	Dev      devCmd          `cmd:"" help:"Run the server for trying it out: demo users, ready-made tokens, any web origin."`
+	Settings configCmd       `cmd:"" help:"Print or check the settings of serve." name:"config"`
 	Token    tokenCmd        `cmd:"" help:"Mint a token for a device of a user."`
 	Phone    phoneCmd        `cmd:"" help:"Terminal phone: ring, answer, invite, chat."`
 	Bench    bench.Bench     `cmd:"" help:"Load generator: connected users, invitations per second, latency, memory."`
@@ -41,7 +44,8 @@ type cli struct {
 func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(c, append(options, kong.Name("beckon"),
 		kong.Description("Self-hosted invitations: calls, raised hands, microphone seats."),
-		kong.DefaultEnvars("BECKON"), kong.Configuration(readConfigFile), kong.UsageOnError(),
+		kong.DefaultEnvars("BECKON"), kong.Configuration(c.Sources.Read), kong.Resolvers(settings.Environment),
+		kong.ShortUsageOnError(), kong.Bind(c),
 		kong.Vars{"version": version(), "pid": strconv.Itoa(os.Getpid())})...)
 }
 

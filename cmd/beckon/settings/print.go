@@ -1,0 +1,92 @@
+package settings
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// masked replaces a secret.
+const masked = "********"
+
+// Write writes the settings of a parsed command as a configuration file in YAML, each with its source as a comment.
+// Secrets are masked.
+func (s *Sources) Write(w io.Writer, c *kong.Context) error {
+	section := ""
+	for _, flag := range c.Selected().Flags {
+		if flag.Hidden || flag.Group == nil {
+			continue
+		}
+		if flag.Group.Title != section {
+			if section != "" {
+				fmt.Fprintln(w)
+			}
+			section = flag.Group.Title
+			fmt.Fprintf(w, "# %s\n", section)
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s # %s\n", flag.Name, text(flag), s.source(c, flag)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text returns the value of a flag in YAML.
+func text(flag *kong.Flag) string {
+	switch v := flag.Target.Interface().(type) {
+	case []string:
+		list := make([]string, len(v))
+		for i, one := range v {
+			list[i] = quoted(flag, one)
+		}
+		return "[" + strings.Join(list, ", ") + "]"
+	case fmt.Stringer: // a duration
+		return v.String()
+	}
+	if flag.Target.Kind() == reflect.String {
+		return quoted(flag, flag.Target.String())
+	}
+	return fmt.Sprint(flag.Target.Interface())
+}
+
+// password finds the passwords in an address, or in a list of them.
+var password = regexp.MustCompile(`(://[^:@/\s]*:)[^@/\s]+@|(password=)[^&\s]+`)
+
+// quoted returns a text in YAML, a secret masked. Of an address only the password is one.
+func quoted(flag *kong.Flag, value string) string {
+	if secret(flag) && value != "" {
+		if flag.Tag.Get("secret") != "url" {
+			return `"` + masked + `"`
+		}
+		value = password.ReplaceAllStringFunc(value, func(found string) string {
+			if begin, ok := strings.CutSuffix(found, "@"); ok {
+				return begin[:strings.LastIndexByte(begin, ':')+1] + masked + "@"
+			}
+			return "password=" + masked
+		})
+	}
+	return strconv.Quote(value)
+}
+
+// source returns where the value of a flag comes from.
+func (s *Sources) source(c *kong.Context, flag *kong.Flag) string {
+	for _, p := range c.Path {
+		if p.Flag == flag && !p.Resolved {
+			return "command line"
+		}
+	}
+	if from := outside(flag); from.source != "" {
+		return from.source
+	}
+	for _, f := range s.files {
+		if value, from, err := f.value(flag); err == nil && value != nil {
+			return from
+		}
+	}
+	return "default"
+}
