@@ -131,7 +131,7 @@ test('classroom: a second question after the last answer; lowered hands for all,
     'Dan Lindqvist',
     'Erin Costa',
   );
-  const ask = teacher.page.getByRole('button', { name: 'Who wants to say something?' });
+  const ask = teacher.page.getByRole('button', { name: 'Ask for raised hands' });
   await ask.click();
   await early[0].page.getByRole('button', { name: 'Raise hand' }).click();
   const [late] = await enter(place, 'Frank Weiss');

@@ -35,7 +35,7 @@ test('classroom: the teacher asks all, all see the hands, one speaks to all', as
   const [teacher, ...class7b] = await come(['Alice Moreau', ...students], 'class', 'demo-class');
   const [bob, carol, dan] = class7b;
   await Promise.all(class7b.map((p) => waitForVideo(p.page, 'alice')));
-  await teacher.page.getByRole('button', { name: 'Who wants to say something?' }).click();
+  await teacher.page.getByRole('button', { name: 'Ask for raised hands' }).click();
   await Promise.all(class7b.map((p) => p.page.getByRole('button', { name: 'Raise hand' }).waitFor()));
   await bob.page.getByRole('button', { name: 'Raise hand' }).click();
   await carol.page.getByRole('button', { name: 'Raise hand' }).click();
@@ -65,7 +65,7 @@ test('classroom: the teacher asks all, all see the hands, one speaks to all', as
   await bob.page.locator('[data-hand="carol"]').waitFor();
   await bob.page.locator('[data-speaker="carol"]').waitFor();
 
-  await teacher.page.locator('[data-speaker="carol"]').getByRole('button', { name: 'Take back' }).click();
+  await teacher.page.locator('[data-speaker="carol"]').getByRole('button', { name: 'End turn' }).click();
   await carol.page.locator('[data-speaker="carol"]').waitFor({ state: 'detached' });
   await carol.page.getByText('The host took the microphone back').waitFor();
   // each page gets its own event
@@ -82,12 +82,12 @@ test('chat room: ask for the microphone, grant it, mute, take it back, remove', 
   await seat(bob, 'alice').and(bob.page.locator('[data-mic="on"]')).waitFor();
 
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await host.page.locator('[data-wish="bob"]').getByRole('button', { name: 'Grant' }).click();
+  await host.page.locator('[data-request="bob"]').getByRole('button', { name: 'Grant' }).click();
   for (const p of all) await seat(p, 'bob').and(p.page.locator('[data-mic="on"]')).waitFor();
   await Promise.all([waitForAudio(host.page, 1), waitForAudio(carol.page, 2), waitForAudio(dan.page, 2)]);
 
   await carol.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await host.page.locator('[data-wish="carol"]').getByRole('button', { name: 'Not now' }).click();
+  await host.page.locator('[data-request="carol"]').getByRole('button', { name: 'Not now' }).click();
   await carol.page.getByText('The host said: not now').waitFor();
   assert.equal(await seat(host, 'carol').count(), 0);
 
@@ -96,18 +96,18 @@ test('chat room: ask for the microphone, grant it, mute, take it back, remove', 
   await bob.page.getByRole('button', { name: 'Open your microphone' }).click();
   for (const p of all) await seat(p, 'bob').and(p.page.locator('[data-mic="on"]')).waitFor();
 
-  await seat(host, 'bob').getByRole('button', { name: 'Take back' }).click();
+  await seat(host, 'bob').getByRole('button', { name: 'Move to listeners' }).click();
   for (const p of all) await seat(p, 'bob').waitFor({ state: 'detached' });
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).waitFor();
 
   await dan.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await host.page.locator('[data-wish="dan"]').getByRole('button', { name: 'Grant' }).click();
+  await host.page.locator('[data-request="dan"]').getByRole('button', { name: 'Grant' }).click();
   await seat(carol, 'dan').and(carol.page.locator('[data-mic="on"]')).waitFor();
   await dan.page.getByRole('button', { name: 'Leave the seat' }).click();
   await seat(carol, 'dan').waitFor({ state: 'detached' });
 
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await host.page.locator('[data-wish="bob"]').getByRole('button', { name: 'Grant' }).click();
+  await host.page.locator('[data-request="bob"]').getByRole('button', { name: 'Grant' }).click();
   await seat(host, 'bob').getByRole('button', { name: 'Remove' }).click();
   await bob.page.getByText('The host sent you out').waitFor();
   await bob.page.getByRole('button', { name: 'Enter again' }).click();

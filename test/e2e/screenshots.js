@@ -53,7 +53,7 @@ try {
     enter(carol, 'class', 'demo-class'),
   ]);
   await say('alice', { groupID: 'demo-class' }, 'Today: why the sky is blue.');
-  await alice.page.getByRole('button', { name: 'Who wants to say something?' }).click();
+  await alice.page.getByRole('button', { name: 'Ask for raised hands' }).click();
   for (const p of [bob, carol]) await p.page.getByRole('button', { name: 'Raise hand' }).click();
   await alice.page.locator('[data-hand="carol"]').getByRole('button', { name: 'Let speak' }).click();
   await carol.page.getByRole('button', { name: 'Speak' }).click();
@@ -68,10 +68,10 @@ try {
     enter(carol, 'lounge', 'demo-lounge'),
   ]);
   await carol.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await alice.page.locator('[data-wish="carol"]').getByRole('button', { name: 'Grant' }).click();
+  await alice.page.locator('[data-request="carol"]').getByRole('button', { name: 'Grant' }).click();
   await bob.page.locator('[data-seat="carol"][data-mic="on"]').waitFor();
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await alice.page.locator('[data-wish="bob"]').waitFor();
+  await alice.page.locator('[data-request="bob"]').waitFor();
   await shot(alice, 'chat-room-desktop');
   await shot(bob, 'chat-room-phone');
 } finally {

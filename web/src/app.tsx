@@ -83,10 +83,10 @@ function useAnswered(inviteID: string): void {
 
 function Welcome(): ReactNode {
   return (
-    <Empty icon="hand" title="Pick somebody to talk to">
+    <Empty icon="hand" title="Select a conversation">
       <p>
-        Open a conversation and call, step into a classroom, or take a seat in a chat room. Everything you see is
-        decided by the server, so all your screens agree.
+        Open a conversation and call, step into a classroom, or take a seat in a chat room. The server decides every
+        outcome, so all your devices show the same.
       </p>
     </Empty>
   );

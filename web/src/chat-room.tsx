@@ -100,7 +100,7 @@ export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
       setOwnRequest(inviteID);
     });
   const cancelRequest = (): Promise<void> =>
-    doing('The wish could not be taken back', async () => {
+    doing('The request could not be cancelled', async () => {
       setOwnRequest('');
       await s.client.cancel({ inviteID: ownRequest }).catch((err: unknown) => {
         if (!(err instanceof BeckonError && err.code === Code.Over)) throw err;
@@ -147,7 +147,7 @@ export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
               <Icon name="mic" /> Ask for the microphone
             </Button>
           )}
-          {ownRequest && <Button onClick={() => void cancelRequest()}>Waiting for the host… take back</Button>}
+          {ownRequest && <Button onClick={() => void cancelRequest()}>Waiting for the host… Cancel</Button>}
           {speaks && !host && (
             <Button disabled={busy} onClick={() => void doing('The seat', groupRoom.releaseMicrophone)}>
               Leave the seat
@@ -188,7 +188,7 @@ export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
               {host && u !== s.me && (
                 <span className="acts">
                   <Button tone="quiet" disabled={busy} onClick={() => void set(u, 'audience')}>
-                    Take back
+                    Move to listeners
                   </Button>
                   <Button tone="quiet" disabled={busy} onClick={() => void set(u, 'none')}>
                     Remove
@@ -201,11 +201,11 @@ export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
       </ul>
       {host && (
         <section className="panel" aria-label="Requests" aria-live="polite">
-          <h2>Who asks for the microphone {requests.length > 0 && <span className="count">{requests.length}</span>}</h2>
-          {requests.length === 0 && <p className="muted">Nobody at the moment.</p>}
+          <h2>Microphone requests {requests.length > 0 && <span className="count">{requests.length}</span>}</h2>
+          {requests.length === 0 && <p className="muted">No requests.</p>}
           <ul className="rows">
             {requests.map((w) => (
-              <li key={w.inviteID} data-wish={w.userID}>
+              <li key={w.inviteID} data-request={w.userID}>
                 <UserAvatar userID={w.userID} size={36} />
                 <span>
                   <Name id={w.userID} />

@@ -190,7 +190,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
       setOffered(inviteID);
     });
   const takeBack = (userID: string): Promise<void> =>
-    doing('The microphone could not be taken back', async () => {
+    doing('The microphone could not be closed', async () => {
       await s.client.setRoomRole({ roomID, userID, role: 'audience' });
       await groupRoom.reload();
     });
@@ -245,7 +245,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
           )}
           {host && !hands?.open && (
             <Button tone="main" disabled={busy} onClick={() => void ask()}>
-              <Icon name="hand" /> Who wants to say something?
+              <Icon name="hand" /> Ask for raised hands
             </Button>
           )}
           {host && hands && (
@@ -300,7 +300,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
       <div className="desk">
         <section aria-label="Speaking" className="panel">
           <h2>Speaking</h2>
-          {students.length === 0 && <p className="muted">Nobody but the teacher.</p>}
+          {students.length === 0 && <p className="muted">Only the teacher is here.</p>}
           <ul className="rows">
             {students.map((u) => (
               <li key={u} data-speaker={u} className={(remote.volumes[u] ?? 0) > 5 ? 'speaks' : ''}>
@@ -311,7 +311,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
                 <Icon name="mic" off={u === s.me ? !local.microphone : !remote.audios.includes(u)} />
                 {host && (
                   <Button tone="quiet" onClick={() => void takeBack(u)}>
-                    Take back
+                    End turn
                   </Button>
                 )}
               </li>
@@ -331,7 +331,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
             </p>
           )}
           {hands && hands.raised.length === 0 && (
-            <p className="muted">{hands.open ? 'Waiting for the first hand…' : 'Nobody raised a hand.'}</p>
+            <p className="muted">{hands.open ? 'Waiting for raised hands…' : 'No hands are raised.'}</p>
           )}
           <ol className="rows">
             {hands?.raised.map((u) => (

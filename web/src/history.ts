@@ -45,7 +45,7 @@ export function when(ms: number): string {
 type Named = (userID: string) => string;
 
 function describe(m: Schemas['Message']): string {
-  if (m.revoked) return 'This message was taken back';
+  if (m.revoked) return 'This message was recalled';
   if (m.text) return m.text;
   if (m.image) return 'Picture';
   if (m.sound) return 'Voice message';
@@ -64,7 +64,7 @@ function recordOf(call: Schemas['CallElem'], media?: 'video' | 'audio'): string 
 
 const tips: Record<string, (e: Schemas['GroupEvent'], name: Named) => string> = {
   memberEnter: (e, n) => `${list(e, n)} joined`,
-  memberInvited: (e, n) => `${n(e.from ?? '')} brought in ${list(e, n)}`,
+  memberInvited: (e, n) => `${n(e.from ?? '')} added ${list(e, n)}`,
   memberLeave: (e, n) => `${list(e, n)} left`,
   memberKicked: (e, n) => `${n(e.from ?? '')} removed ${list(e, n)}`,
   administratorGranted: (e, n) => `${list(e, n)} can now moderate`,
@@ -84,7 +84,7 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
   const names = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   if (d.scene === 'hands') {
     if (m.actionType === 1)
-      return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} who wants to say something` };
+      return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} for raised hands` };
     if (m.actionType === 3) return { text: `${names} raised a hand` };
     return { text: m.actionType === 2 ? `${mine ? 'You' : name(m.inviter)} lowered all hands` : '' };
   }

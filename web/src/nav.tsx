@@ -83,8 +83,8 @@ function Bell(): ReactNode {
 function Conversations({ id }: { id: string }): ReactNode {
   const s = useSession();
   const list = useObservable(s.conversations);
-  if (!list) return <p className="muted pad">Reading your conversations…</p>;
-  if (list.length === 0) return <p className="muted pad">No conversations yet. Begin one with the button above.</p>;
+  if (!list) return <p className="muted pad">Loading conversations…</p>;
+  if (list.length === 0) return <p className="muted pad">No conversations yet. Start one with the button above.</p>;
   return (
     <ul className="list">
       {list.map((c) => (
@@ -133,13 +133,13 @@ function Groups({ place, id }: { place: string; id: string }): ReactNode {
   const s = useSession();
   const groups = useObservable(s.groups);
   const list = groups?.filter((g) => (place === 'lounge') === (g.type === 'AVChatRoom') && g.type !== 'Work');
-  if (!list) return <p className="muted pad">Reading your groups…</p>;
+  if (!list) return <p className="muted pad">Loading groups…</p>;
   if (list.length === 0) {
     return (
       <p className="muted pad">
         {place === 'lounge'
-          ? 'You are in no chat room. Make one with the button above.'
-          : 'You are in no class. Make one with the button above.'}
+          ? 'You are not in a chat room yet. Create one with the button above.'
+          : 'You are not in a class yet. Create one with the button above.'}
       </p>
     );
   }

@@ -13,7 +13,7 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
   const [type, setType] = useState<'Work' | 'Public' | 'AVChatRoom'>('Work');
   const [wrong, setWrong] = useState('');
   const [unknown, setUnknown] = useState('');
-  const notKnown = 'Nobody with this ID has been here yet. Press again to write all the same.';
+  const notKnown = 'No user with this ID has signed in yet. Press again to write anyway.';
   const talk = async (e: FormEvent): Promise<void> => {
     e.preventDefault();
     const id = userID.trim();

@@ -35,13 +35,13 @@ export function SignIn({ onToken }: { onToken: (user: Saved) => void }): ReactNo
       <section className="hero">
         <img src="/icon.svg" alt="" width="72" height="72" />
         <h1>Beckon</h1>
-        <p>Call somebody, raise a hand, ask for the microphone. One server decides, and every screen agrees.</p>
+        <p>Call somebody, raise a hand, ask for the microphone. One server decides, and every device shows the same.</p>
       </section>
       <section className="card">
         {users && users.length > 0 && (
           <>
             <h2>Who are you?</h2>
-            <p className="muted">Open a second window and be somebody else.</p>
+            <p className="muted">Open a second window to sign in as somebody else.</p>
             <ul className="people">
               {users.map((u) => (
                 <li key={u.userID}>
