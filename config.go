@@ -152,6 +152,9 @@ type Config struct {
 	RoomTokenLife time.Duration
 	// Web serves the web app at /: conversations, calls, classroom, chat room. Default: false.
 	Web bool
+	// SeparateAdmin makes Handler refuse API keys, and serve neither the console nor /metrics: AdminHandler does, at an
+	// address that devices cannot reach. Default: Handler serves everything.
+	SeparateAdmin bool
 	// Console serves the operators' console at /console; sign-in is with an API key. Default: false.
 	Console bool
 	// MaxBatch limits the actions that share one commit. Default: 256.

@@ -29,16 +29,43 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(media.PathSignal, s.ownPages(rooms))
 		mux.Handle(media.PathSignal+"/", s.ownPages(rooms))
 	}
-	methods := s.api.Handler()
-	if s.cfg.Web || s.cfg.Console {
-		mux.Handle("/", web.Handler(s.cfg.Web, s.cfg.Console))
-		for _, path := range api.Paths() {
-			mux.Handle(path, methods)
-		}
+	if s.cfg.SeparateAdmin {
+		s.pages(mux, s.cfg.Web, false, api.RefuseKeys(s.api.Handler()))
 	} else {
-		mux.Handle("/", methods)
+		s.pages(mux, s.cfg.Web, s.cfg.Console, s.api.Handler())
+		s.monitor(mux)
 	}
+	s.health(mux)
+	return s.api.Guard(mux)
+}
+
+// AdminHandler serves app servers and operators: methods with API keys, the console, /metrics, /healthz and /readyz. With
+// Config.SeparateAdmin, Handler refuses what only this one serves. Its address must be private: /metrics takes no key.
+func (s *Server) AdminHandler() http.Handler {
+	mux := http.NewServeMux()
+	s.pages(mux, false, s.cfg.Console, s.api.Handler())
+	s.monitor(mux)
+	s.health(mux)
+	return s.api.Guard(mux)
+}
+
+// pages serves the methods, and the pages beside them.
+func (s *Server) pages(mux *http.ServeMux, app, console bool, methods http.Handler) {
+	if !app && !console {
+		mux.Handle("/", methods)
+		return
+	}
+	mux.Handle("/", web.Handler(app, console))
+	for _, path := range api.Paths() {
+		mux.Handle(path, methods)
+	}
+}
+
+func (s *Server) monitor(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+}
+
+func (s *Server) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if why := s.state(r.URL.Query().Get("without")); why != "" {
@@ -47,7 +74,6 @@ func (s *Server) Handler() http.Handler {
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
-	return s.api.Guard(mux)
 }
 
 // ownPages refuses requests of pages whose origin is not allowed. LiveKit itself accepts every origin.

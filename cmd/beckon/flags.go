@@ -24,6 +24,7 @@ type serverFlags struct {
 // listenFlags configure the listener and access to it.
 type listenFlags struct {
 	Listen         string   `help:"Address to listen on." default:"127.0.0.1:8787" placeholder:"ADDR"`
+	AdminListen    string   `help:"Private address for app servers (API keys), the console, /metrics and, at /debug/pprof/, profiles. The address of --listen then refuses these. Default: --listen serves all but profiles." name:"admin-listen" placeholder:"ADDR"`
 	TLSCert        string   `help:"Certificate file for TLS without a proxy. Reloaded when it changes." name:"tls-cert" placeholder:"FILE"`
 	TLSKey         string   `help:"Key file of the certificate." name:"tls-key" placeholder:"FILE"`
 	Origins        []string `help:"Web origins that may connect; * for all. Default: the server's own host."`
@@ -33,6 +34,7 @@ type listenFlags struct {
 }
 
 func (f *listenFlags) apply(c *beckon.Config) {
+	c.SeparateAdmin = f.AdminListen != ""
 	c.Origins, c.TrustedProxies, c.Web, c.Console = f.Origins, f.TrustedProxies, f.Web, f.Console
 }
 

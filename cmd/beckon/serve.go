@@ -70,24 +70,33 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	media, err := f.media(ctx, &cfg, ln.Addr())
+	admin, err := f.listenAdmin(cfg.Log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	closed := func(err error) error {
+		if admin != nil {
+			err = errors.Join(err, admin.Close())
+		}
+		return errors.Join(err, ln.Close())
+	}
+	media, err := f.media(ctx, &cfg, ln.Addr())
+	if err != nil {
+		return closed(err)
+	}
 	if cfg.Push, err = f.pushFlags.config(); err != nil {
-		return errors.Join(err, ln.Close(), media.close())
+		return closed(errors.Join(err, media.close()))
 	}
 	mem, err := memory.Parse(f.MemoryLimit)
 	if err != nil {
-		return errors.Join(err, ln.Close(), media.close())
+		return closed(errors.Join(err, media.close()))
 	}
 	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = mem.Busy, mem.Sixth(), mem.Sixth()
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
-		return errors.Join(err, ln.Close(), media.close())
+		return closed(errors.Join(err, media.close()))
 	}
-	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: maxHeader}
+	web := server(handler(srv))
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { memory.Collect(gctx); return nil })
 	g.Go(func() error { mem.Keep(gctx); return nil })
@@ -100,20 +109,10 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	}
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error { reopenOnHangup(gctx, hangups, srv, cfg.Log); return nil })
-	g.Go(func() error {
-		open := listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections())
-		if err := web.Serve(open); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-gctx.Done()
-		<-srv.Drained() // keep the listener open while devices are drained
-		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		return web.Shutdown(end)
-	})
+	serve(gctx, g, srv, web, listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections()))
+	if admin != nil {
+		serve(gctx, g, srv, server(withProfiles(srv.AdminHandler())), listener.Over(admin, config, "", nil))
+	}
 	g.Go(func() error {
 		select {
 		case <-srv.Ready():
@@ -141,19 +140,64 @@ func reopenOnHangup(ctx context.Context, hangups <-chan os.Signal, srv *beckon.S
 	}
 }
 
-// profile serves the Go profiler on a separate address.
-func profile(ctx context.Context, addr string) error {
-	mux := http.NewServeMux()
+// profiles serves the Go profiler.
+func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: headerTime}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return err
+}
+
+// profile serves the Go profiler on a separate address.
+func profile(ctx context.Context, addr string) error {
+	mux := http.NewServeMux()
+	profiles(mux)
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s for profiles: %w", addr, err)
 	}
-	return nil
+	return listener.Serve(ctx, ln, "/", mux)
+}
+
+// withProfiles adds the Go profiler to a handler.
+func withProfiles(h http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	profiles(mux)
+	return mux
+}
+
+// listenAdmin listens on the address for app servers and operators; nil = there is none.
+func (f *serverFlags) listenAdmin(log *slog.Logger) (net.Listener, error) {
+	if f.AdminListen == "" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", f.AdminListen)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --admin-listen", f.AdminListen, err)
+	}
+	log.Info("listening for app servers and operators", "address", ln.Addr().String())
+	return ln, nil
+}
+
+func server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+}
+
+// serve serves a listener until the node is drained, after ctx has ended.
+func serve(ctx context.Context, g *errgroup.Group, srv *beckon.Server, web *http.Server, ln net.Listener) {
+	g.Go(func() error {
+		if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		<-srv.Drained() // keep the listener open while devices are drained
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return web.Shutdown(end)
+	})
 }
 
 type openAPICmd struct{}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -194,8 +195,8 @@ func headerUser(r *http.Request) (string, error) {
 
 // caller authenticates a request: an app server with or without a user to act for, or a device with its own token.
 func (a *API) caller(r *http.Request) (rpc.Caller, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return rpc.Caller{}, im.Refuse(im.CodeTokenMalformed,
 			"missing header: Authorization: Bearer <API key or token>")
 	}
@@ -205,6 +206,10 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	}
 	device := r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
+		if r.Context().Value(keysRefused{}) != nil {
+			return rpc.Caller{}, im.Refuse(im.CodeTokenRefused, "API keys are accepted only at the address for app servers and "+
+				"operators (admin-listen), not at this one")
+		}
 		v := a.methods[r.PathValue("method")]
 		switch {
 		case user == "" && (v != nil && v.callers == users || r.URL.Path == pathFiles):
@@ -234,6 +239,16 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 		}
 	}
 	return rpc.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID}, nil
+}
+
+// keysRefused marks the context of a request to an address that accepts no API keys.
+type keysRefused struct{}
+
+// RefuseKeys refuses API keys, as an address for devices does.
+func RefuseKeys(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keysRefused{}, true)))
+	})
 }
 
 // Guard limits each address, and applies CORS for allowed origins.
