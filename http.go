@@ -111,11 +111,7 @@ func (s *Server) routes(ctx context.Context, services api.Services) (*api.API, e
 		return nil, err
 	}
 	return api.New(ctx, services, api.Options{
-		Auth: api.AuthOptions{
-			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
-			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
-			SecondaryJWTSecrets: s.cfg.SecondaryJWTSecrets, SecondaryUserSigKeys: s.cfg.SecondaryUserSigKeys,
-		},
+		Auth:      s.cfg.auth(),
 		Limits:    api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst},
 		Addresses: s.addresses,
 		Origins:   s.cfg.Origins,

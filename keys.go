@@ -34,6 +34,36 @@ func (c *Config) linkKeys() (list [][]byte) {
 // KeysFile is the file of the generated secrets in the data directory.
 const KeysFile = "keys.json"
 
+// auth returns the settings of tokens and API keys.
+func (c *Config) auth() api.AuthOptions {
+	return api.AuthOptions{
+		JWTSecret: c.JWTSecret, JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
+		UserSigAppID: c.UserSigAppID, UserSigKey: c.UserSigKey, APIKeys: c.APIKeys,
+		SecondaryJWTSecrets: c.SecondaryJWTSecrets, SecondaryUserSigKeys: c.SecondaryUserSigKeys,
+	}
+}
+
+// Reload applies the settings of secrets to a running server: JWT secrets, issuer and audience, UserSig, API keys, the
+// secrets of webhooks and of links to files. Sessions stay, with the tokens that they came with. All other settings need a new Server.
+func (s *Server) Reload(ctx context.Context, cfg Config) error {
+	if err := cfg.fill(); err != nil {
+		return err
+	}
+	if err := cfg.fillKeys(ctx, s.store); err != nil {
+		return err
+	}
+	apply, err := s.hooks.NewSecrets(cfg.WebhookSecret, cfg.SecondaryWebhookSecrets)
+	if err != nil {
+		return err
+	}
+	if err := s.api.Authenticator().Set(cfg.auth()); err != nil {
+		return err
+	}
+	s.files.SetKeys(cfg.linkKeys())
+	apply()
+	return nil
+}
+
 // fillKeys completes the configuration with generated keys: those of the data directory, or the cluster's shared keys
 // in PostgreSQL, which the first node stores and each node copies to its data directory.
 func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,6 +35,9 @@ func demoUsers() []demoUser {
 func (c *devCmd) Run(ctx context.Context) error {
 	if c.Media == "" && c.LiveKitKey == "" {
 		c.Media = "embedded"
+	}
+	if c.AdminListen != "" {
+		return errors.New("dev serves everything at one address: omit --admin-listen, or use beckon serve")
 	}
 	cfg := c.config(c.logger())
 	cfg.Web, cfg.Console = true, true

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"time"
 
@@ -19,6 +20,10 @@ type serverFlags struct {
 	pushFlags    `embed:"" group:"Pushes"`
 	mediaFlags   `embed:"" group:"Media"`
 	opsFlags     `embed:"" group:"Operation"`
+
+	level *slog.LevelVar // of the logger; nil = there is none
+	// reads the settings again, and applies them; nil = SIGHUP only reopens log files
+	reread func(apply func(next *serverFlags) error) (changed []string, err error)
 }
 
 // listenFlags configure the listener and access to it.
@@ -190,6 +195,7 @@ func (f *mediaFlags) apply(c *beckon.Config) {
 // opsFlags configure logs, traces and pings.
 type opsFlags struct {
 	LogJSON  bool          `help:"Log as JSON." name:"log-json"`
+	LogLevel string        `help:"Least level of log entries. Reloaded on SIGHUP." enum:"debug,info,warn,error" default:"info" name:"log-level"`
 	AuditLog string        `help:"File of the audit log: every change by app servers, as lines of JSON. Reopened on SIGHUP." name:"audit-log" placeholder:"FILE"`
 	Traces   string        `help:"OpenTelemetry collector for traces by OTLP over HTTP, such as http://127.0.0.1:4318." placeholder:"URL"`
 	Ping     time.Duration `help:"Interval of pings to connections." default:"10s"`

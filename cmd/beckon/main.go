@@ -75,7 +75,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
-	k, err := newParser(&c, kong.BindTo(ctx, (*context.Context)(nil)))
+	k, err := newParser(&c, kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(arguments(os.Args[1:])))
 	if err != nil {
 		panic(err) // a programming error in the flags
 	}

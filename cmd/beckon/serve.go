@@ -32,16 +32,30 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 }
 
 func (f *serverFlags) logger() *slog.Logger {
+	f.level = new(slog.LevelVar)
+	f.setLevel(f)
+	opt := &slog.HandlerOptions{Level: f.level}
 	if f.LogJSON {
-		return slog.New(slog.NewJSONHandler(os.Stderr, nil))
+		return slog.New(slog.NewJSONHandler(os.Stderr, opt))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	return slog.New(slog.NewTextHandler(os.Stderr, opt))
+}
+
+// setLevel sets the level of the logger to that of other flags.
+func (f *serverFlags) setLevel(to *serverFlags) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(to.LogLevel)); err == nil && f.level != nil {
+		f.level.Set(level)
+	}
 }
 
 type serveCmd struct{ serverFlags }
 
 // Run serves until a signal.
-func (c *serveCmd) Run(ctx context.Context) error {
+func (c *serveCmd) Run(ctx context.Context, args arguments) error {
+	if err := c.readAgain(args); err != nil {
+		return err
+	}
 	return c.run(ctx, c.config(c.logger()), (*beckon.Server).Handler, func(_ *beckon.Server, url string) {
 		fmt.Println("beckon listens on", url)
 	})
@@ -108,7 +122,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 		g.Go(func() error { return profile(gctx, f.Pprof) })
 	}
 	g.Go(func() error { return srv.Run(gctx) })
-	g.Go(func() error { reopenOnHangup(gctx, hangups, srv, cfg.Log); return nil })
+	g.Go(func() error { f.reloadOnHangup(gctx, hangups, srv, cfg.Log); return nil })
 	serve(gctx, g, srv, web, listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections()))
 	if admin != nil {
 		serve(gctx, g, srv, server(withProfiles(srv.AdminHandler())), listener.Over(admin, config, "", nil))
@@ -122,22 +136,6 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 		return nil
 	})
 	return g.Wait()
-}
-
-// reopenOnHangup reopens log files on each SIGHUP, until ctx ends. Certificates are reloaded without a signal.
-func reopenOnHangup(ctx context.Context, hangups <-chan os.Signal, srv *beckon.Server, log *slog.Logger) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangups:
-			if err := srv.ReopenLogs(); err != nil {
-				log.Error("reopening log files failed", "error", err)
-				continue
-			}
-			log.Info("log files reopened")
-		}
-	}
 }
 
 // profiles serves the Go profiler.
@@ -196,7 +194,10 @@ func serve(ctx context.Context, g *errgroup.Group, srv *beckon.Server, web *http
 		<-srv.Drained() // keep the listener open while devices are drained
 		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		return web.Shutdown(end)
+		if err := web.Shutdown(end); !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		return web.Close() // a request that takes longer, or a connection without one, does not make the stop an error
 	})
 }
 

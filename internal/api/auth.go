@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/MicahParks/jwkset"
@@ -45,8 +46,57 @@ type Identity struct {
 	InviteID string // set for answer tokens, which are valid only for this invitation
 }
 
-// Authenticator verifies tokens and API keys.
-type Authenticator struct {
+// Authenticator verifies tokens and API keys, and mints tokens. Its settings may change while it is used.
+type Authenticator struct{ now atomic.Pointer[verifier] }
+
+// NewAuthenticator returns an authenticator. ctx ends the refreshing of public keys.
+func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, error) {
+	v, err := newVerifier(opt)
+	if err != nil {
+		return nil, err
+	}
+	if opt.JWKSURL != "" {
+		if v.jwks, err = keyfunc.NewDefaultCtx(ctx, []string{opt.JWKSURL}); err != nil {
+			return nil, fmt.Errorf("fetching keys from %s: %w", opt.JWKSURL, err)
+		}
+	}
+	a := &Authenticator{}
+	a.now.Store(v)
+	return a, nil
+}
+
+// Set replaces the settings, except JWKSURL; after an error the old ones stay.
+func (a *Authenticator) Set(opt AuthOptions) error {
+	old := a.now.Load()
+	opt.JWKSURL = old.opt.JWKSURL
+	v, err := newVerifier(opt)
+	if err != nil {
+		return err
+	}
+	v.jwks = old.jwks
+	a.now.Store(v)
+	return nil
+}
+
+// IsAPIKey reports whether a bearer token is an API key.
+func (a *Authenticator) IsAPIKey(token string) bool { return a.now.Load().isAPIKey(token) }
+
+// Check verifies a device token: a JWT, which contains two dots, or a UserSig, which contains none.
+func (a *Authenticator) Check(token string) (Identity, error) { return a.now.Load().check(token) }
+
+// Mint returns a token for a device of a user. It never expires if ttl is 0.
+func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
+	return a.now.Load().mint(userID, deviceID, "", ttl)
+}
+
+// MintAnswer returns a token that permits a device to answer one invitation and nothing else. It is sent in a push.
+func (a *Authenticator) MintAnswer(userID, deviceID, inviteID string, until time.Time) (string, error) {
+	v := a.now.Load()
+	return v.mint(userID, deviceID, inviteID, max(until.Sub(v.opt.Now()), time.Second))
+}
+
+// verifier is an authenticator with one state of the settings.
+type verifier struct {
 	opt    AuthOptions
 	keys   map[[sha256.Size]byte]bool // hashes of API keys, so that lookup time reveals nothing about a key
 	jwks   keyfunc.Keyfunc
@@ -63,12 +113,11 @@ type claims struct {
 // maxToken limits the size of a token, in bytes.
 const maxToken = 8 << 10
 
-// NewAuthenticator returns an authenticator. ctx ends the refreshing of public keys.
-func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, error) {
+func newVerifier(opt AuthOptions) (*verifier, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	a := &Authenticator{opt: opt, keys: map[[sha256.Size]byte]bool{}}
+	a := &verifier{opt: opt, keys: map[[sha256.Size]byte]bool{}}
 	for _, k := range opt.APIKeys {
 		if len(k) < 16 {
 			return nil, errors.New("an API key has less than 16 characters and can be guessed; use a longer one")
@@ -81,11 +130,6 @@ func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, err
 	}
 	if opt.JWKSURL != "" {
 		methods = append(methods, jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg())
-		set, err := keyfunc.NewDefaultCtx(ctx, []string{opt.JWKSURL})
-		if err != nil {
-			return nil, fmt.Errorf("fetching keys from %s: %w", opt.JWKSURL, err)
-		}
-		a.jwks = set
 	}
 	p := []jwt.ParserOption{jwt.WithValidMethods(methods), jwt.WithTimeFunc(opt.Now)}
 	if opt.Issuer != "" {
@@ -98,11 +142,9 @@ func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, err
 	return a, nil
 }
 
-// IsAPIKey reports whether a bearer token is an API key.
-func (a *Authenticator) IsAPIKey(token string) bool { return a.keys[sha256.Sum256([]byte(token))] }
+func (a *verifier) isAPIKey(token string) bool { return a.keys[sha256.Sum256([]byte(token))] }
 
-// Check verifies a device token: a JWT, which contains two dots, or a UserSig, which contains none.
-func (a *Authenticator) Check(token string) (Identity, error) {
+func (a *verifier) check(token string) (Identity, error) {
 	var id Identity
 	var err error
 	switch {
@@ -136,7 +178,7 @@ func forged(code int, message string, cause error) error {
 	return &im.Error{Code: code, Message: message, Cause: errors.Join(errForged, cause)}
 }
 
-func (a *Authenticator) checkJWT(token string) (Identity, error) {
+func (a *verifier) checkJWT(token string) (Identity, error) {
 	if a.opt.JWTSecret == "" && a.jwks == nil {
 		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept JWTs")
 	}
@@ -190,12 +232,12 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 const clockLeeway = time.Minute
 
 // noKeys reports whether no public key has been fetched yet.
-func (a *Authenticator) noKeys() bool {
+func (a *verifier) noKeys() bool {
 	keys, err := a.jwks.Storage().KeyReadAll(context.Background())
 	return err != nil || len(keys) == 0
 }
 
-func (a *Authenticator) key(t *jwt.Token) (any, error) {
+func (a *verifier) key(t *jwt.Token) (any, error) {
 	switch {
 	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "":
 		var set jwt.VerificationKeySet // all are tried
@@ -216,17 +258,7 @@ func (a *Authenticator) key(t *jwt.Token) (any, error) {
 // ErrNoSecret means that this server cannot mint tokens.
 var ErrNoSecret = errors.New("this server cannot mint tokens: no JWT secret is configured")
 
-// Mint returns a token for a device of a user. It never expires if ttl is 0.
-func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
-	return a.mint(userID, deviceID, "", ttl)
-}
-
-// MintAnswer returns a token that permits a device to answer one invitation and nothing else. It is sent in a push.
-func (a *Authenticator) MintAnswer(userID, deviceID, inviteID string, until time.Time) (string, error) {
-	return a.mint(userID, deviceID, inviteID, max(until.Sub(a.opt.Now()), time.Second))
-}
-
-func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duration) (string, error) {
+func (a *verifier) mint(userID, deviceID, inviteID string, ttl time.Duration) (string, error) {
 	if a.opt.JWTSecret == "" {
 		return "", ErrNoSecret
 	}

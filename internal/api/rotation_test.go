@@ -38,7 +38,7 @@ func TestRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := userSig{Version: "2.0", Identifier: "alice", AppID: sigAppID, Expire: 300, Time: now.Unix()}
-		u.Sig = u.signature(a.opt.UserSigKey)
+		u.Sig = u.signature(a.now.Load().opt.UserSigKey)
 		return []string{login, answer, packUserSig(t, u)}
 	}
 	for i := range steps {

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,6 +63,7 @@ type Files struct {
 	store  *store.Store
 	bucket *blob.Bucket
 	opt    Options
+	keys   atomic.Pointer[[][]byte] // of links
 	budget *budget
 }
 
@@ -90,6 +92,7 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Files, error) {
 		opt.DecodeMemory = usualDecodeMemory
 	}
 	f := &Files{store: s, opt: opt, budget: newBudget(opt.DecodeMemory)}
+	f.SetKeys(opt.Keys)
 	var err error
 	if opt.URL != "" {
 		if f.bucket, err = blob.OpenBucket(ctx, opt.URL); err != nil {
@@ -333,9 +336,12 @@ func (f *Files) GetFile(ctx context.Context, by rpc.Caller, req protocol.FileReq
 	res.UploadResponse = view(file)
 	res.ExpireAt = f.store.Now() + f.opt.LinkLife.Milliseconds()
 	at := strconv.FormatInt(res.ExpireAt, 10)
-	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {sign(f.opt.Keys[0], file.ID, at)}}.Encode()
+	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {sign((*f.keys.Load())[0], file.ID, at)}}.Encode()
 	return res, nil
 }
+
+// SetKeys replaces the keys of links, as Options.Keys.
+func (f *Files) SetKeys(keys [][]byte) { f.keys.Store(&keys) }
 
 func sign(key []byte, id, expires string) string {
 	m := hmac.New(sha256.New, key)
@@ -349,7 +355,7 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 	expires := q.Get("expires")
 	at, err := strconv.ParseInt(expires, 10, 64)
 	signed := func(key []byte) bool { return hmac.Equal([]byte(sign(key, id, expires)), []byte(q.Get("signature"))) }
-	if err != nil || !slices.ContainsFunc(f.opt.Keys, signed) || at < f.store.Now() {
+	if err != nil || !slices.ContainsFunc(*f.keys.Load(), signed) || at < f.store.Now() {
 		http.Error(w, "the link is invalid or has expired; call getFile for a new one", http.StatusForbidden)
 		return
 	}

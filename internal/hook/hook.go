@@ -58,7 +58,7 @@ type Options struct {
 type Hooks struct {
 	opt          Options
 	store        *store.Store
-	signers      []*standard.Webhook
+	signers      atomic.Pointer[[]*standard.Webhook] // nil = requests are not signed
 	eventClient  *http.Client
 	sink         sink.Sink // nil = HTTP
 	queue        *relay.Dispatcher
@@ -89,9 +89,11 @@ func New(opt Options) (*Hooks, error) {
 	}
 	var err error
 	if opt.URL != "" && !sink.IsBroker(opt.URL) || opt.Before != "" {
-		if h.signers, err = signersOf(append([]string{opt.Secret}, opt.SecondarySecrets...)); err != nil {
+		list, err := signersOf(append([]string{opt.Secret}, opt.SecondarySecrets...))
+		if err != nil {
 			return nil, err
 		}
+		h.signers.Store(&list)
 	}
 	families := []string{"invitation", "message", "call", "group", "room"}
 	for _, k := range opt.Kinds {
@@ -116,6 +118,15 @@ func New(opt Options) (*Hooks, error) {
 		h.sink, err = sink.New(opt.URL, sink.Options{Time: opt.Time, Log: opt.Log})
 	}
 	return h, err
+}
+
+// NewSecrets checks signing secrets, and returns a function that replaces the current ones by them.
+func (h *Hooks) NewSecrets(secret string, secondary []string) (apply func(), err error) {
+	if h.signers.Load() == nil {
+		return func() {}, nil
+	}
+	list, err := signersOf(append([]string{secret}, secondary...))
+	return func() { h.signers.Store(&list) }, err
 }
 
 // signersOf returns the signers with some secrets.
@@ -199,7 +210,7 @@ func (h *Hooks) post(ctx context.Context, client *http.Client, target, id string
 	}
 	now := time.Now()
 	var signatures []string
-	for _, s := range h.signers {
+	for _, s := range *h.signers.Load() {
 		signature, err := s.Sign(id, now, body)
 		if err != nil {
 			return nil, nil, err

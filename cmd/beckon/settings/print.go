@@ -5,6 +5,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,4 +90,24 @@ func (s *Sources) source(c *kong.Context, flag *kong.Flag) string {
 		}
 	}
 	return "default"
+}
+
+// Values returns the values of the flags of a parsed command.
+func Values(c *kong.Context) map[string]string {
+	values := map[string]string{}
+	for _, flag := range c.Selected().Flags {
+		values[flag.Name] = fmt.Sprint(flag.Target.Interface())
+	}
+	return values
+}
+
+// Changed lists the flags with different values.
+func Changed(old, now map[string]string) (names []string) {
+	for name, value := range now {
+		if old[name] != value {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
