@@ -122,7 +122,7 @@ check-go: | need-go
 	@echo "architecture rules"; $(GO) test -count=1 -run 'TestImportsPointLeft|TestTestsOfTheSDK|TestOutsideImports|TestSizes|TestSizesOfScripts|TestConventions|TestPackageTable|TestCallbacks|TestBackground|TestRoot|TestSQLPlaces|TestNames|TestMessages|TestColumns|TestDialect|TestLinks' .
 
 fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FUZZTIME=10s for less)
-	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
+	@for f in ./invite:FuzzRules ./internal/auth:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
 chaos: | need-go need-postgres need-strace need-faketime ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, stepped clocks, damaged files, power cuts, full disks, failed fsyncs, 10,000 races each with porcupine: about 50 minutes

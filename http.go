@@ -39,8 +39,9 @@ func (s *Server) Handler() http.Handler {
 	return s.api.Guard(mux)
 }
 
-// AdminHandler serves app servers and operators: methods with API keys, the console, /metrics, /healthz and /readyz. With
-// Config.SeparateAdmin, Handler refuses what only this one serves. Its address must be private: /metrics takes no key.
+// AdminHandler serves app servers and operators: methods with API keys, the console, /metrics, /healthz and /readyz.
+// With Config.SeparateAdmin, Handler refuses what only this one serves. Its address must be private: /metrics takes no
+// key.
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	s.pages(mux, false, s.cfg.Console, s.api.Handler())

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/api"
+	"github.com/beckon-im/beckon/internal/auth"
 	"github.com/beckon-im/beckon/internal/store"
 )
 
@@ -35,8 +35,8 @@ func (c *Config) linkKeys() (list [][]byte) {
 const KeysFile = "keys.json"
 
 // auth returns the settings of tokens and API keys.
-func (c *Config) auth() api.AuthOptions {
-	return api.AuthOptions{
+func (c *Config) auth() auth.Options {
+	return auth.Options{
 		JWTSecret: c.JWTSecret, JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		UserSigAppID: c.UserSigAppID, UserSigKey: c.UserSigKey, APIKeys: c.APIKeys,
 		SecondaryJWTSecrets: c.SecondaryJWTSecrets, SecondaryUserSigKeys: c.SecondaryUserSigKeys,
@@ -44,7 +44,8 @@ func (c *Config) auth() api.AuthOptions {
 }
 
 // Reload applies the settings of secrets to a running server: JWT secrets, issuer and audience, UserSig, API keys, the
-// secrets of webhooks and of links to files. Sessions stay, with the tokens that they came with. All other settings need a new Server.
+// secrets of webhooks and of links to files. Sessions stay, with the tokens that they came with. All other settings
+// need a new Server.
 func (s *Server) Reload(ctx context.Context, cfg Config) error {
 	if err := cfg.fill(); err != nil {
 		return err
@@ -191,7 +192,7 @@ func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (str
 		}
 		secret = k.JWTSecret
 	}
-	a, err := api.NewAuthenticator(context.Background(), api.AuthOptions{JWTSecret: secret})
+	a, err := auth.New(context.Background(), auth.Options{JWTSecret: secret})
 	if err != nil {
 		return "", err
 	}

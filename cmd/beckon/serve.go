@@ -61,14 +61,6 @@ func (c *serveCmd) Run(ctx context.Context, args arguments) error {
 	})
 }
 
-// headerTime is the timeout of request headers, idleTime that of idle connections, and maxHeader the limit of header
-// bytes: a token has at most 8 KiB.
-const (
-	headerTime = 10 * time.Second
-	idleTime   = 2 * time.Minute
-	maxHeader  = 32 << 10
-)
-
 // run runs a server, and calls ready when it accepts calls.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler,
 	ready func(*beckon.Server, string)) error {
@@ -110,22 +102,22 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return closed(errors.Join(err, media.close()))
 	}
-	web := server(handler(srv))
+	web := handler(srv)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { memory.Collect(gctx); return nil })
 	g.Go(func() error { mem.Keep(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
-		g.Go(func() error { return listener.Serve(gctx, media.hooks, beckon.PathLiveKitHook, web.Handler) })
+		g.Go(func() error { return listener.Serve(gctx, media.hooks, beckon.PathLiveKitHook, web) })
 	}
 	if f.Pprof != "" {
 		g.Go(func() error { return profile(gctx, f.Pprof) })
 	}
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error { f.reloadOnHangup(gctx, hangups, srv, cfg.Log); return nil })
-	serve(gctx, g, srv, web, listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections()))
+	listener.Run(gctx, g, srv.Drained(), web, listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections()))
 	if admin != nil {
-		serve(gctx, g, srv, server(withProfiles(srv.AdminHandler())), listener.Over(admin, config, "", nil))
+		listener.Run(gctx, g, srv.Drained(), withProfiles(srv.AdminHandler()), listener.Over(admin, config, "", nil))
 	}
 	g.Go(func() error {
 		select {
@@ -175,30 +167,6 @@ func (f *serverFlags) listenAdmin(log *slog.Logger) (net.Listener, error) {
 	}
 	log.Info("listening for app servers and operators", "address", ln.Addr().String())
 	return ln, nil
-}
-
-func server(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
-}
-
-// serve serves a listener until the node is drained, after ctx has ended.
-func serve(ctx context.Context, g *errgroup.Group, srv *beckon.Server, web *http.Server, ln net.Listener) {
-	g.Go(func() error {
-		if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		<-srv.Drained() // keep the listener open while devices are drained
-		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := web.Shutdown(end); !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		return web.Close() // a request that takes longer, or a connection without one, does not make the stop an error
-	})
 }
 
 type openAPICmd struct{}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/auth"
 )
 
 // TestAnswerToken: the token of a push permits its device to answer that invitation, and nothing else, until it ends.
@@ -17,7 +19,7 @@ func TestAnswerToken(t *testing.T) {
 			t.Fatal(string(b))
 		}
 	}
-	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests})
+	a, err := auth.New(t.Context(), auth.Options{JWTSecret: secretOfTests})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +63,8 @@ func TestAnswerToken(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, b)
 		}
 	}
-	late, err := NewAuthenticator(t.Context(),
-		AuthOptions{JWTSecret: secretOfTests, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	late, err := auth.New(t.Context(),
+		auth.Options{JWTSecret: secretOfTests, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
 	}

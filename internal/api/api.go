@@ -20,6 +20,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/address"
+	"github.com/beckon-im/beckon/internal/auth"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/files"
@@ -40,7 +41,7 @@ import (
 
 // Options configures an API. The zero value has no keys and rejects all callers.
 type Options struct {
-	Auth   AuthOptions
+	Auth   auth.Options
 	Limits Limits
 	// Addresses limits the requests of each address.
 	Addresses *address.Limits
@@ -84,7 +85,7 @@ type Services struct {
 // API serves the methods.
 type API struct {
 	Services
-	auth    *Authenticator
+	auth    *auth.Authenticator
 	limits  *limiters
 	budgets *budgets
 	uploads *files.Limits
@@ -110,11 +111,11 @@ func New(ctx context.Context, v Services, opt Options) (*API, error) {
 	if opt.Observe == nil {
 		opt.Observe = func(string, int, time.Duration) {}
 	}
-	auth, err := NewAuthenticator(ctx, opt.Auth)
+	tokens, err := auth.New(ctx, opt.Auth)
 	if err != nil {
 		return nil, err
 	}
-	a := &API{Services: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()),
+	a := &API{Services: v, auth: tokens, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()),
 		uploads: files.NewLimits(opt.Limits.uploads()), opt: opt, methods: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
@@ -125,7 +126,7 @@ func New(ctx context.Context, v Services, opt Options) (*API, error) {
 }
 
 // Authenticator returns the authenticator of tokens and API keys.
-func (a *API) Authenticator() *Authenticator { return a.auth }
+func (a *API) Authenticator() *auth.Authenticator { return a.auth }
 
 // call runs a method and replies with its encoded response, or with the error for the wire.
 func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte, reply func([]byte, *protocol.Error)) {
@@ -163,12 +164,12 @@ func clipTo(s string, limit int) string {
 }
 
 // checkToken authenticates a token. An address that sent too many invalid tokens is blocked for a while.
-func (a *API) checkToken(from netip.Addr, token string) (Identity, error) {
+func (a *API) checkToken(from netip.Addr, token string) (auth.Identity, error) {
 	if a.opt.Addresses.Spent(from) { // many requests may have been accepted before their tokens were checked
-		return Identity{}, tooOften("too many invalid tokens from this address")
+		return auth.Identity{}, tooOften("too many invalid tokens from this address")
 	}
 	id, err := a.auth.Check(token)
-	if errors.Is(err, errForged) {
+	if errors.Is(err, auth.ErrForged) {
 		a.opt.Addresses.Wrong(from)
 	}
 	return id, err

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/address"
+	"github.com/beckon-im/beckon/internal/auth"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/files"
@@ -30,6 +31,8 @@ import (
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
 )
+
+const secretOfTests = "0123456789abcdef0123456789abcdef"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -79,7 +82,7 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	hooks.Serve(s)
-	opt.Auth = AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}}
+	opt.Auth = auth.Options{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}}
 	opt.Limits = Limits{User: 1e6, UserBurst: 1e6}
 	if opt.Addresses, err = address.New(address.Options{Rate: 1e6, Burst: 1e6}); err != nil {
 		t.Fatal(err)
@@ -135,7 +138,7 @@ func post(t testing.TB, web *httptest.Server, verb, user, body string) (int, []b
 
 func TestWhoMayCall(t *testing.T) {
 	web := newServer(t)
-	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests})
+	a, err := auth.New(t.Context(), auth.Options{JWTSecret: secretOfTests})
 	if err != nil {
 		t.Fatal(err)
 	}

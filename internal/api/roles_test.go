@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/beckon-im/beckon/internal/auth"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -22,7 +23,7 @@ const rolesFile = "../../docs/roles.md"
 // TestRoles calls every method as every kind of caller, and compares the results with docs/roles.md.
 func TestRoles(t *testing.T) {
 	web := newServer(t)
-	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests})
+	a, err := auth.New(t.Context(), auth.Options{JWTSecret: secretOfTests})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestRoles(t *testing.T) {
 type roles struct {
 	t      *testing.T
 	web    *httptest.Server
-	auth   *Authenticator
+	auth   *auth.Authenticator
 	tested map[string]bool
 	n      int
 }
@@ -138,7 +139,7 @@ func (r *roles) callers(b *strings.Builder) {
 	b.WriteString("\n## Callers\n\n*yes*: the method examines the request. *no*: the call is rejected before that.\n\n" +
 		"| method | device, for its user | app server, for a user | app server, for itself | " +
 		"no token, forged token, wrong key |\n|---|---|---|---|---|\n")
-	old, err := NewAuthenticator(r.t.Context(), AuthOptions{JWTSecret: strings.Repeat("x", 32)})
+	old, err := auth.New(r.t.Context(), auth.Options{JWTSecret: strings.Repeat("x", 32)})
 	if err != nil {
 		r.t.Fatal(err)
 	}

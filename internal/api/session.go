@@ -155,7 +155,7 @@ func (a *API) createToken(_ context.Context, _ rpc.Caller,
 	if err != nil {
 		return res, &im.Error{Code: im.CodeBadParameter, Message: err.Error()}
 	}
-	res.Token, res.ExpireAt = token, a.opt.Auth.now().Unix()+req.TTL
+	res.Token, res.ExpireAt = token, a.auth.Now().Unix()+req.TTL
 	return res, nil
 }
 
@@ -164,10 +164,3 @@ const (
 	defaultTTL = 24 * 3600
 	maxTTL     = 365 * 24 * 3600
 )
-
-func (o *AuthOptions) now() time.Time {
-	if o.Now == nil {
-		return time.Now()
-	}
-	return o.Now()
-}

@@ -336,7 +336,8 @@ func (f *Files) GetFile(ctx context.Context, by rpc.Caller, req protocol.FileReq
 	res.UploadResponse = view(file)
 	res.ExpireAt = f.store.Now() + f.opt.LinkLife.Milliseconds()
 	at := strconv.FormatInt(res.ExpireAt, 10)
-	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {sign((*f.keys.Load())[0], file.ID, at)}}.Encode()
+	signature := sign((*f.keys.Load())[0], file.ID, at)
+	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {signature}}.Encode()
 	return res, nil
 }
 

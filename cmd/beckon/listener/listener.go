@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // TURN are the settings of TURN over TLS, as flags of the program.
@@ -105,4 +108,34 @@ func Serve(ctx context.Context, ln net.Listener, path string, h http.Handler) er
 		return err
 	}
 	return nil
+}
+
+// headerTime is the timeout of request headers, idleTime that of idle connections, stopTime that of the requests at the
+// end, and maxHeader the limit of header bytes: a token has at most 8 KiB.
+const (
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	stopTime   = 5 * time.Second
+	maxHeader  = 32 << 10
+)
+
+// Run serves a handler until ctx ends, and drained is closed: devices of the node are sent to others meanwhile.
+func Run(ctx context.Context, g *errgroup.Group, drained <-chan struct{}, h http.Handler, ln net.Listener) {
+	web := &http.Server{Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+	g.Go(func() error {
+		if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		<-drained
+		end, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		if err := web.Shutdown(end); !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		return web.Close() // a request that takes longer, or a connection without one, does not make the stop an error
+	})
 }

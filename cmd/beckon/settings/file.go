@@ -1,5 +1,5 @@
-// Package settings reads settings from files, the environment and credentials of systemd, checks their names, and prints
-// where each comes from.
+// Package settings reads settings from files, the environment and credentials of systemd, checks their names, and
+// prints where each comes from.
 //
 // It does not know the meaning of a setting.
 package settings

@@ -1,4 +1,7 @@
-package api
+// Package auth verifies the tokens of devices (JWT, UserSig) and the API keys of app servers, and mints tokens.
+//
+// It does not know methods, sessions or addresses.
+package auth
 
 import (
 	"context"
@@ -17,8 +20,8 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// AuthOptions configures the accepted tokens and keys. At least one kind should be set.
-type AuthOptions struct {
+// Options configures the accepted tokens and keys. At least one kind should be set.
+type Options struct {
 	// JWTSecret verifies HS256 tokens, and signs tokens minted by createToken. Default: none.
 	JWTSecret string
 	// SecondaryJWTSecrets verify HS256 tokens too. Default: none.
@@ -47,10 +50,10 @@ type Identity struct {
 }
 
 // Authenticator verifies tokens and API keys, and mints tokens. Its settings may change while it is used.
-type Authenticator struct{ now atomic.Pointer[verifier] }
+type Authenticator struct{ current atomic.Pointer[verifier] }
 
-// NewAuthenticator returns an authenticator. ctx ends the refreshing of public keys.
-func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, error) {
+// New returns an authenticator. ctx ends the refreshing of public keys.
+func New(ctx context.Context, opt Options) (*Authenticator, error) {
 	v, err := newVerifier(opt)
 	if err != nil {
 		return nil, err
@@ -61,43 +64,46 @@ func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, err
 		}
 	}
 	a := &Authenticator{}
-	a.now.Store(v)
+	a.current.Store(v)
 	return a, nil
 }
 
 // Set replaces the settings, except JWKSURL; after an error the old ones stay.
-func (a *Authenticator) Set(opt AuthOptions) error {
-	old := a.now.Load()
+func (a *Authenticator) Set(opt Options) error {
+	old := a.current.Load()
 	opt.JWKSURL = old.opt.JWKSURL
 	v, err := newVerifier(opt)
 	if err != nil {
 		return err
 	}
 	v.jwks = old.jwks
-	a.now.Store(v)
+	a.current.Store(v)
 	return nil
 }
 
+// Now returns the time by which tokens expire.
+func (a *Authenticator) Now() time.Time { return a.current.Load().opt.Now() }
+
 // IsAPIKey reports whether a bearer token is an API key.
-func (a *Authenticator) IsAPIKey(token string) bool { return a.now.Load().isAPIKey(token) }
+func (a *Authenticator) IsAPIKey(token string) bool { return a.current.Load().isAPIKey(token) }
 
 // Check verifies a device token: a JWT, which contains two dots, or a UserSig, which contains none.
-func (a *Authenticator) Check(token string) (Identity, error) { return a.now.Load().check(token) }
+func (a *Authenticator) Check(token string) (Identity, error) { return a.current.Load().check(token) }
 
 // Mint returns a token for a device of a user. It never expires if ttl is 0.
 func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
-	return a.now.Load().mint(userID, deviceID, "", ttl)
+	return a.current.Load().mint(userID, deviceID, "", ttl)
 }
 
 // MintAnswer returns a token that permits a device to answer one invitation and nothing else. It is sent in a push.
 func (a *Authenticator) MintAnswer(userID, deviceID, inviteID string, until time.Time) (string, error) {
-	v := a.now.Load()
+	v := a.current.Load()
 	return v.mint(userID, deviceID, inviteID, max(until.Sub(v.opt.Now()), time.Second))
 }
 
 // verifier is an authenticator with one state of the settings.
 type verifier struct {
-	opt    AuthOptions
+	opt    Options
 	keys   map[[sha256.Size]byte]bool // hashes of API keys, so that lookup time reveals nothing about a key
 	jwks   keyfunc.Keyfunc
 	parser *jwt.Parser
@@ -113,7 +119,7 @@ type claims struct {
 // maxToken limits the size of a token, in bytes.
 const maxToken = 8 << 10
 
-func newVerifier(opt AuthOptions) (*verifier, error) {
+func newVerifier(opt Options) (*verifier, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -170,12 +176,12 @@ func (a *verifier) check(token string) (Identity, error) {
 	return id, nil
 }
 
-// errForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
-var errForged = errors.New("forged token")
+// ErrForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
+var ErrForged = errors.New("forged token")
 
 // forged returns the error of a forged token.
 func forged(code int, message string, cause error) error {
-	return &im.Error{Code: code, Message: message, Cause: errors.Join(errForged, cause)}
+	return &im.Error{Code: code, Message: message, Cause: errors.Join(ErrForged, cause)}
 }
 
 func (a *verifier) checkJWT(token string) (Identity, error) {

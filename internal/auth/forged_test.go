@@ -1,4 +1,4 @@
-package api
+package auth
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 
 // TestForged: only forged tokens are charged to an address, not expired ones or those of another application or clock.
 func TestForged(t *testing.T) {
-	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests, Audience: "here"})
+	a, err := New(t.Context(), Options{JWTSecret: secretOfTests, Audience: "here"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestForged(t *testing.T) {
 		"elsewhere": {sign(secretOfTests, jwt.MapClaims{"sub": "ann", "aud": "there"}), false},
 		"nothing":   {"", false},
 	} {
-		if _, err := a.Check(c.token); err == nil || errors.Is(err, errForged) != c.forged {
+		if _, err := a.Check(c.token); err == nil || errors.Is(err, ErrForged) != c.forged {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package api
+package auth
 
 import (
 	"bytes"
@@ -126,7 +126,7 @@ func TestJWT(t *testing.T) {
 	}
 	keys := httptest.NewServer(jwks(t, rsaKey, ecKey))
 	defer keys.Close()
-	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests, JWKSURL: keys.URL, Audience: "beckon"})
+	a, err := New(t.Context(), Options{JWTSecret: secretOfTests, JWKSURL: keys.URL, Audience: "beckon"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func critical(t *testing.T, c jwt.Claims, crit []string) string {
 
 // TestNoKeys: a server without keys rejects all tokens, including an empty key and other algorithms.
 func TestNoKeys(t *testing.T) {
-	a, err := NewAuthenticator(t.Context(), AuthOptions{})
+	a, err := New(t.Context(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,8 +230,8 @@ func jwks(t *testing.T, r *rsa.PrivateKey, e *ecdsa.PrivateKey) http.Handler {
 }
 
 func FuzzToken(f *testing.F) {
-	a, err := NewAuthenticator(f.Context(),
-		AuthOptions{JWTSecret: secretOfTests, UserSigAppID: sigAppID, UserSigKey: sigKey})
+	a, err := New(f.Context(),
+		Options{JWTSecret: secretOfTests, UserSigAppID: sigAppID, UserSigKey: sigKey})
 	if err != nil {
 		f.Fatal(err)
 	}

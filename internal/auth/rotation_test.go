@@ -1,4 +1,4 @@
-package api
+package auth
 
 import (
 	"strings"
@@ -15,7 +15,7 @@ func TestRotation(t *testing.T) {
 	before, after := strings.Repeat("a", 32), strings.Repeat("b", 32)
 	node := func(secret, key string, secrets, keys []string) *Authenticator {
 		t.Helper()
-		a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secret, SecondaryJWTSecrets: secrets,
+		a, err := New(t.Context(), Options{JWTSecret: secret, SecondaryJWTSecrets: secrets,
 			UserSigAppID: sigAppID, UserSigKey: key, SecondaryUserSigKeys: keys, Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func TestRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := userSig{Version: "2.0", Identifier: "alice", AppID: sigAppID, Expire: 300, Time: now.Unix()}
-		u.Sig = u.signature(a.now.Load().opt.UserSigKey)
+		u.Sig = u.signature(a.current.Load().opt.UserSigKey)
 		return []string{login, answer, packUserSig(t, u)}
 	}
 	for i := range steps {
