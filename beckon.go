@@ -82,17 +82,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
-	if s.addresses, err = address.New(address.Options{Rate: cfg.AddressRate, Burst: cfg.AddressBurst,
-		Proxies: cfg.TrustedProxies, Log: cfg.Log}); err != nil {
+	if s.addresses, err = address.New(cfg.addresses()); err != nil {
 		return nil, err
 	}
-	s.hooks, err = hook.New(hook.Options{
-		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents,
-		SecondarySecrets: cfg.SecondaryWebhookSecrets,
-		ObserveBefore:    cfg.BeforeHookVerbs,
-		BeforeTime:       cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
-	})
-	if err != nil {
+	if s.hooks, err = hook.New(cfg.hooks()); err != nil {
 		return nil, err
 	}
 	s.stats = stats.New(cfg.Log)

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/gateway"
+	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/store"
 )
 
 // filesDir is the directory of uploaded files in the data directory.
@@ -219,8 +222,34 @@ const (
 // shorter returns a function that reports whether a text has less than n bytes.
 func shorter(n int) func(string) bool { return func(s string) bool { return len(s) < n } }
 
-// Validate reports the first invalid setting.
-func (c Config) Validate() error { return c.fill() }
+// Validate reports the first invalid setting. It connects to nothing, and does not check the settings of media.
+func (c Config) Validate() error {
+	if err := c.fill(); err != nil {
+		return err
+	}
+	if err := c.auth().Validate(); err != nil {
+		return err
+	}
+	if _, err := address.New(c.addresses()); err != nil {
+		return err
+	}
+	if _, err := hook.New(c.hooks()); err != nil {
+		return err
+	}
+	return store.CheckURLs(c.Postgres, c.PostgresRead)
+}
+
+func (c *Config) addresses() address.Options {
+	return address.Options{Rate: c.AddressRate, Burst: c.AddressBurst, Proxies: c.TrustedProxies, Log: c.Log}
+}
+
+func (c *Config) hooks() hook.Options {
+	return hook.Options{
+		URL: c.Webhook, Before: c.BeforeHook, Secret: c.WebhookSecret, Kinds: c.WebhookEvents,
+		SecondarySecrets: c.SecondaryWebhookSecrets, ObserveBefore: c.BeforeHookVerbs,
+		BeforeTime: c.BeforeHookTime, RefuseUnanswered: c.BeforeHookRefuse, Log: c.Log,
+	}
+}
 
 // fill applies defaults and validates the configuration.
 func (c *Config) fill() error {

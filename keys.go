@@ -47,6 +47,7 @@ func (c *Config) auth() auth.Options {
 // secrets of webhooks and of links to files. Sessions stay, with the tokens that they came with. All other settings
 // need a new Server.
 func (s *Server) Reload(ctx context.Context, cfg Config) error {
+	cfg.DataDir = s.cfg.DataDir // of the generated keys
 	if err := cfg.fill(); err != nil {
 		return err
 	}

@@ -49,6 +49,9 @@ func (p *configCheckCmd) Run(c *cli) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if f.Pprof == atAdmin && f.AdminListen == "" {
+		return errProfiles
+	}
 	fmt.Println("the settings are valid")
 	return nil
 }

@@ -195,6 +195,12 @@ func TestPrecedence(t *testing.T) {
 	t.Setenv("BECKON_JWT_SECRET_FILE", write("named", "of a variable's file\n"))
 	expect("of a variable's file", "file "+filepath.Join(dir, "named"), "--config", config)
 	t.Setenv("BECKON_JWT_SECRET", "of a variable")
+	if _, err := parser(t, &cli{}).Parse([]string{"serve"}); err == nil || !strings.Contains(err.Error(), "both set") {
+		t.Errorf("a secret in a variable and in a file that one names: %v", err)
+	}
+	if err := os.Unsetenv("BECKON_JWT_SECRET_FILE"); err != nil {
+		t.Fatal(err)
+	}
 	expect("of a variable", "environment BECKON_JWT_SECRET", "--config", config)
 	expect("of the line", "command line", "--config", config, "--jwt-secret", "of the line")
 	t.Setenv("BECKON_LISTEN", "environment")
@@ -202,12 +208,51 @@ func TestPrecedence(t *testing.T) {
 		`listen: "environment" # environment BECKON_LISTEN`) {
 		t.Errorf("the environment does not override the file:\n%.300s", printed)
 	}
-	t.Setenv("BECKON_POSTGRES", "postgres://a:p1@h1,h2/x?password=p2")
-	t.Setenv("BECKON_NATS", "nats://a:p3@h1,nats://b:p4@h2")
-	if _, _, printed := read(); strings.Contains(printed, "p1") || strings.Contains(printed, "p2") ||
-		strings.Contains(printed, "p3") || strings.Contains(printed, "p4") || !strings.Contains(printed, "nats://b:") {
-		t.Errorf("a password of an address is not masked:\n%.900s", printed)
+}
+
+// TestMasks: no credential of an address is printed.
+func TestMasks(t *testing.T) {
+	for name, address := range map[string]string{
+		"POSTGRES": "postgres://user:SECRET@SECRET@h1,h2/x?password=SECRET", "NATS": "nats://a:SECRET@h1,nats://SECRET@h2",
+		"POSTGRES_READ": "host=h1 password = 'SECRET SECRET' user=user", "WEBHOOK": "https://h1/x?token=SECRET&a=b",
+		"BEFORE_HOOK": "https://user:SECRET@h1/", "TRACES": "http://SECRET@h1", "JWKS_URL": "https://h1/?api_key=SECRET",
+		"JWT_SECRET": "SECRET", "API_KEY": "SECRET,SECRET", "LIVEKIT_SECRET": "SECRET",
+	} {
+		t.Setenv("BECKON_"+name, address)
 	}
+	var c cli
+	parsed, err := parser(t, &c).Parse([]string{"serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := c.Sources.Write(&b, parsed); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "h1"); strings.Contains(b.String(), "SECRET@") || strings.Contains(b.String(),
+		"SECRET\"") || strings.Contains(b.String(), "=SECRET") || strings.Contains(b.String(), "SECRET ") || n != 7 {
+		t.Errorf("a secret is printed, or an address is not (%d of 7):\n%s", n, b.String())
+	}
+}
+
+// TestSecretsOfAllCommands: a flag with the name of a secret of serve is one in each command.
+func TestSecretsOfAllCommands(t *testing.T) {
+	secret := map[string]bool{}
+	for _, f := range serveFlags(t) {
+		secret[f.Name] = f.Tag.Has("secret")
+	}
+	var walk func(n *kong.Node)
+	walk = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			if secret[f.Name] && !f.Tag.Has("secret") {
+				t.Errorf("the flag %s of %s is not a secret", f.Name, n.Name)
+			}
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	walk(parser(t, &cli{}).Model.Node)
 }
 
 // TestSecretFiles: a secret that cannot be read, is empty or is given twice is an error that names the file.
@@ -221,6 +266,9 @@ func TestSecretFiles(t *testing.T) {
 		"jwt-secret-file: " + dir + "/none":        dir + "/none",
 		"jwt-secret-file: " + empty:                empty + " is empty",
 		"jwt-secret: x\njwt-secret-file: " + empty: "both jwt-secret and jwt-secret-file",
+		"jwt-secret-file:":                         "must name a file",
+		"jwt-secret-file: [a, b]":                  "must name a file",
+		"postgres-file: 123":                       "must name a file",
 		"listen-file: " + empty:                    `unknown key "listen-file"`,
 		"webhook-secret-fiel: " + empty:            "webhook-secret-file",
 	} {
@@ -238,13 +286,18 @@ func TestSecretFiles(t *testing.T) {
 // TestConfigCheck: settings that serve would refuse are refused without starting it.
 func TestConfigCheck(t *testing.T) {
 	for flags, want := range map[string]string{
-		"--retention-days=30":      "",
-		"--nats=nats://x":          "requires a shared database",
-		"--jwt-secret=short":       "at least 32 characters",
-		"--tls-cert=/none.pem":     "tls-key",
-		"--memory-limit=many":      "many",
-		"--apns-key=/none.p8":      "none.p8",
-		"--device-policy=whatever": "device-policy",
+		"--retention-days=30":                       "",
+		"--nats=nats://x":                           "requires a shared database",
+		"--jwt-secret=short":                        "at least 32 characters",
+		"--tls-cert=/none.pem":                      "tls-key",
+		"--memory-limit=many":                       "many",
+		"--apns-key=/none.p8":                       "none.p8",
+		"--device-policy=whatever":                  "device-policy",
+		"--api-key=short":                           "16 characters",
+		"--webhook=ftp://x":                         "must have the form",
+		"--trusted-proxies=x":                       "x",
+		"--postgres=postgres://h/x?pgbouncer=maybe": "pgbouncer=maybe",
+		"--pprof=admin":                             "admin-listen",
 	} {
 		c := &cli{}
 		parsed, err := parser(t, c).Parse([]string{"config", "check", "--", flags})
@@ -275,7 +328,7 @@ func TestConfigurationDocument(t *testing.T) {
 	}
 	b.WriteString(strings.Join(secrets, ", ") + ".\n\n" +
 		"`beckon config print --config FILE` prints the effective settings with the source of each, and masks secrets. " +
-		"`beckon config check --config FILE`\nchecks them. Both take flags of `serve` after `--`.\n")
+		"`beckon config check --config FILE`\nchecks them, except those of media, and connects to nothing. Both take flags of `serve` after `--`.\n")
 	section := ""
 	for _, f := range serveFlags(t) {
 		if f.Hidden || f.Group == nil {

@@ -24,12 +24,12 @@ import (
 // doctorCmd checks a data directory, or a running server from end to end.
 type doctorCmd struct {
 	Data     string `help:"Data directory to check. The server may be running." placeholder:"DIR"`
-	Postgres string `help:"PostgreSQL database to check, instead of the one in --data." placeholder:"URL"`
+	Postgres string `help:"PostgreSQL database to check, instead of the one in --data." placeholder:"URL" secret:"url"`
 	Ready    string `help:"Only check the readiness of the node at this address, for health checks." placeholder:"URL"`
 	Repair   bool   `help:"Go on without the damaged part of the journal in --data, which stays in damaged-* files. No server may be running."`
 	Server   string `help:"Server to check: health, connect, invite, accept, media room." placeholder:"URL"`
 	Media    bool   `help:"Also join a media room of --server by UDP, by TCP and by TURN over TLS, from this machine." env:"-"`
-	Secret   string `help:"JWT secret of the server. Default: the one in --data." name:"jwt-secret"`
+	Secret   string `help:"JWT secret of the server. Default: the one in --data." name:"jwt-secret" secret:""`
 
 	tls *tls.Config // of connections to the server; nil = the system's root certificates
 }

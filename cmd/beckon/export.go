@@ -15,7 +15,7 @@ import (
 // database are the flags that select a database.
 type database struct {
 	Data     string `help:"Data directory." default:"beckon-data" placeholder:"DIR"`
-	Postgres string `help:"PostgreSQL database, instead of the one in the data directory." placeholder:"URL"`
+	Postgres string `help:"PostgreSQL database, instead of the one in the data directory." placeholder:"URL" secret:"url"`
 }
 
 type exportCmd struct{ database }

@@ -29,7 +29,7 @@ type serverFlags struct {
 // listenFlags configure the listener and access to it.
 type listenFlags struct {
 	Listen         string   `help:"Address to listen on." default:"127.0.0.1:8787" placeholder:"ADDR"`
-	AdminListen    string   `help:"Private address for app servers (API keys), the console, /metrics and, at /debug/pprof/, profiles. The address of --listen then refuses these. Default: --listen serves all but profiles." name:"admin-listen" placeholder:"ADDR"`
+	AdminListen    string   `help:"Private address for app servers (API keys), the console and /metrics. The address of --listen then refuses these. Default: --listen serves all." name:"admin-listen" placeholder:"ADDR"`
 	TLSCert        string   `help:"Certificate file for TLS without a proxy. Reloaded when it changes." name:"tls-cert" placeholder:"FILE"`
 	TLSKey         string   `help:"Key file of the certificate." name:"tls-key" placeholder:"FILE"`
 	Origins        []string `help:"Web origins that may connect; * for all. Default: the server's own host."`
@@ -84,7 +84,7 @@ func wallClock(file string) func() int64 {
 type authFlags struct {
 	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, in the data directory." name:"jwt-secret" secret:""`
 	JWTSecondary []string `help:"Further secrets that verify HS256 tokens, during a rotation." name:"jwt-secondary-secrets" secret:""`
-	JWKSURL      string   `help:"URL of the public keys of RS256 and ES256 tokens." name:"jwks-url"`
+	JWKSURL      string   `help:"URL of the public keys of RS256 and ES256 tokens." name:"jwks-url" secret:"url"`
 	JWTIssuer    string   `help:"Required issuer of tokens." name:"jwt-issuer"`
 	JWTAudience  string   `help:"Required audience of tokens." name:"jwt-audience"`
 	UserSigAppID int64    `help:"Application ID of UserSig tokens." name:"usersig-app-id"`
@@ -155,7 +155,7 @@ type hookFlags struct {
 	WebhookSecret    string        `help:"Signing secret of webhooks: whsec_ and base64 of 24 to 64 bytes. Prefer the environment or a file to the command line." name:"webhook-secret" secret:""`
 	WebhookSecondary []string      `help:"Further signing secrets of webhooks, during a rotation." name:"webhook-secondary-secrets" secret:""`
 	WebhookEvents    []string      `help:"Kinds (invitation.created) or families (invitation) of events to send. Default: all." name:"webhook-events"`
-	BeforeHook       string        `help:"URL called before an action; it may reject or rewrite it." placeholder:"URL" name:"before-hook"`
+	BeforeHook       string        `help:"URL called before an action; it may reject or rewrite it." placeholder:"URL" name:"before-hook" secret:"url"`
 	BeforeHookVerbs  []string      `help:"Methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of these." name:"before-hook-verbs"`
 	BeforeHookTime   time.Duration `help:"Timeout of before-hook requests." default:"2s" name:"before-hook-time"`
 	BeforeHookRefuse bool          `help:"Refuse the action when the before-hook does not respond. Default: allow it." name:"before-hook-refuse"`
@@ -197,9 +197,9 @@ type opsFlags struct {
 	LogJSON  bool          `help:"Log as JSON." name:"log-json"`
 	LogLevel string        `help:"Least level of log entries. Reloaded on SIGHUP." enum:"debug,info,warn,error" default:"info" name:"log-level"`
 	AuditLog string        `help:"File of the audit log: every change by app servers, as lines of JSON. Reopened on SIGHUP." name:"audit-log" placeholder:"FILE"`
-	Traces   string        `help:"OpenTelemetry collector for traces by OTLP over HTTP, such as http://127.0.0.1:4318." placeholder:"URL"`
+	Traces   string        `help:"OpenTelemetry collector for traces by OTLP over HTTP, such as http://127.0.0.1:4318." placeholder:"URL" secret:"url"`
 	Ping     time.Duration `help:"Interval of pings to connections." default:"10s"`
-	Pprof    string        `help:"Address of the Go profiler; keep it private. Default: off." placeholder:"ADDR"`
+	Pprof    string        `help:"Address of the Go profiler, which asks for no key: keep it private. admin serves it at --admin-listen, under /debug/pprof/. Default: off." placeholder:"ADDR"`
 }
 
 func (f *opsFlags) apply(c *beckon.Config) {

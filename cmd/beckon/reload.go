@@ -93,7 +93,11 @@ func (f *serverFlags) reload(ctx context.Context, srv *beckon.Server, log *slog.
 			restart = append(restart, name)
 		}
 	}
-	log.Info("settings reloaded", "changed", changed)
+	if len(changed) == 0 {
+		log.Info("no setting changed: variables and credentials of a running process cannot")
+	} else {
+		log.Info("settings reloaded", "changed", changed)
+	}
 	if len(restart) > 0 {
 		log.Warn("changed settings need a restart", "settings", restart)
 	}

@@ -200,7 +200,26 @@ func TestReload(t *testing.T) {
 	works(firstKey, http.StatusOK)
 	r.reload("api-key: ["+secondKey+"]\nnats: nats://x\n", "the old ones stay")
 	works(firstKey, http.StatusOK)
+	r.reload(first, "no setting changed")
+	works(firstKey, http.StatusOK)
 	r.reload("api-key: ["+secondKey+"]\nlarge-group: 7\n", "changed settings need a restart\" settings=[large-group]")
 	works(secondKey, http.StatusOK)
 	works(firstKey, http.StatusUnauthorized)
+}
+
+// TestReloadOfGeneratedKeys: they stay also if the setting of their directory changes, which needs a restart.
+func TestReloadOfGeneratedKeys(t *testing.T) {
+	r := newReloading(t, "")
+	keys, err := beckon.LoadKeys(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.dir = t.TempDir()
+	r.reload("", "changed settings need a restart\" settings=[data]")
+	if _, status, err := r.token(keys.APIKey); err != nil || status != http.StatusOK {
+		t.Errorf("the generated API key is answered with %d, %v", status, err)
+	}
+	if _, err := os.Stat(filepath.Join(r.dir, beckon.KeysFile)); err == nil {
+		t.Error("keys were generated in the other directory")
+	}
 }

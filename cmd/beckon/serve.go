@@ -110,14 +110,14 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 		g.Go(func() error { return media.Run(gctx) })
 		g.Go(func() error { return listener.Serve(gctx, media.hooks, beckon.PathLiveKitHook, web) })
 	}
-	if f.Pprof != "" {
+	if f.Pprof != "" && f.Pprof != atAdmin {
 		g.Go(func() error { return profile(gctx, f.Pprof) })
 	}
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error { f.reloadOnHangup(gctx, hangups, srv, cfg.Log); return nil })
 	listener.Run(gctx, g, srv.Drained(), web, listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections()))
 	if admin != nil {
-		listener.Run(gctx, g, srv.Drained(), withProfiles(srv.AdminHandler()), listener.Over(admin, config, "", nil))
+		listener.Run(gctx, g, srv.Drained(), f.adminHandler(srv), listener.Over(admin, config, "", nil))
 	}
 	g.Go(func() error {
 		select {
@@ -148,10 +148,18 @@ func profile(ctx context.Context, addr string) error {
 	return listener.Serve(ctx, ln, "/", mux)
 }
 
-// withProfiles adds the Go profiler to a handler.
-func withProfiles(h http.Handler) http.Handler {
+// atAdmin is the address of the Go profiler that stands for that of --admin-listen.
+const atAdmin = "admin"
+
+var errProfiles = errors.New("--pprof admin serves profiles at the address of --admin-listen, which is missing")
+
+// adminHandler serves app servers and operators, and on request profiles.
+func (f *serverFlags) adminHandler(srv *beckon.Server) http.Handler {
+	if f.Pprof != atAdmin {
+		return srv.AdminHandler()
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/", h)
+	mux.Handle("/", srv.AdminHandler())
 	profiles(mux)
 	return mux
 }
@@ -159,6 +167,9 @@ func withProfiles(h http.Handler) http.Handler {
 // listenAdmin listens on the address for app servers and operators; nil = there is none.
 func (f *serverFlags) listenAdmin(log *slog.Logger) (net.Listener, error) {
 	if f.AdminListen == "" {
+		if f.Pprof == atAdmin {
+			return nil, errProfiles
+		}
 		return nil, nil
 	}
 	ln, err := net.Listen("tcp", f.AdminListen)
@@ -182,7 +193,7 @@ type tokenCmd struct {
 	Device string        `help:"Device ID to bind the token to."`
 	TTL    time.Duration `help:"Validity of the token; 0 = no expiry." default:"24h" name:"ttl"`
 	Data   string        `help:"Data directory of the server, for its secret." default:"beckon-data"`
-	Secret string        `help:"JWT secret of the server. Default: the one in the data directory." name:"jwt-secret"`
+	Secret string        `help:"JWT secret of the server. Default: the one in the data directory." name:"jwt-secret" secret:""`
 }
 
 // Run prints a token.

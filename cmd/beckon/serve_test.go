@@ -124,10 +124,11 @@ func TestAdminListen(t *testing.T) {
 		method, path, credential string
 		public, admin            int
 	}{
-		{"GET", "/console", "", 404, 200}, {"GET", "/metrics", "", 404, 200}, {"GET", "/debug/pprof/", "", 404, 200},
+		{"GET", "/console", "", 404, 200}, {"GET", "/metrics", "", 404, 200}, {"GET", "/debug/pprof/", "", 404, 404},
 		{"GET", "/", "", 200, 404}, {"GET", "/healthz", "", 200, 200}, {"GET", "/readyz", "", 200, 200},
 		{"GET", "/openapi.json", "", 200, 200}, {"GET", "/connection/websocket", "", 426, 404},
-		{"POST", "/v1/listUsers", keys.APIKey, 401, 200}, {"POST", "/v1/getDeviceList", token, 200, 200},
+		{"POST", "/v1/listUsers", keys.APIKey, 401, 200}, {"POST", "/v1/files", keys.APIKey, 401, 400},
+		{"POST", "/v1/getDeviceList", token, 200, 200},
 	} {
 		if got, body := ask(c.method, public+c.path, c.credential); got != c.public {
 			t.Errorf("%s of the public address is %d: %.200s", c.path, got, body)

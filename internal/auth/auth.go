@@ -40,6 +40,12 @@ type Options struct {
 	Now func() time.Time
 }
 
+// Validate reports the first invalid setting. It does not fetch the public keys.
+func (o Options) Validate() error {
+	_, err := newVerifier(o)
+	return err
+}
+
 // Identity is the verified content of a token.
 type Identity struct {
 	UserID   string

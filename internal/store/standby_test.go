@@ -167,7 +167,45 @@ func TestStandbyOfAnother(t *testing.T) {
 			t.Errorf("the log does not name the cause: %s", log.String())
 		}
 	}
-	if st, err := store.Open(t.Context(), store.Options{Postgres: url, Standby: url + "&pgbouncer=true"}); err == nil {
-		t.Errorf("a standby behind PgBouncer is accepted: %v", st.Close())
+	for parameter, want := range map[string]string{"pgbouncer=true": "connect to the standby itself",
+		"pgbouncer=maybe": "must be true or false"} {
+		_, err := store.Open(t.Context(), store.Options{Postgres: url, Standby: url + "&" + parameter})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a standby with %s: %v", parameter, err)
+		}
 	}
+}
+
+// TestStandbyOfAnotherTimeline: after a failover, the standby of the old primary is not read, even if it has replayed
+// more of its log than the new primary has written.
+func TestStandbyOfAnotherTimeline(t *testing.T) {
+	s := newStandbys(t)
+	s.write(s.store)
+	s.recovers()
+	promoted, err := s.primary.Standby(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = promoted.Close() })
+	if err := s.primary.Set(t.Context(), "synchronous_standby_names", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := promoted.Promote(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2000 { // of the old primary, which nobody sees after the failover
+		s.write(s.other)
+	}
+	s.recovers() // its standby has them
+	after, err := store.Open(t.Context(), store.Options{Postgres: promoted.URL(databaseName),
+		Standby: s.standby.URL(databaseName), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Run(t, after, nil)
+	old := s.store
+	s.store, s.head = after, 1
+	s.write(after)
+	s.reads("behind")
+	s.store = old
 }

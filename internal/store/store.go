@@ -187,6 +187,9 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	return s, nil
 }
 
+// CheckURLs reports whether the addresses of a PostgreSQL database and of its standby are valid; empty = none.
+func CheckURLs(primary, standby string) error { return postgres.CheckURLs(primary, standby) }
+
 // Announce sets the receiver of committed records. Call it before Run.
 func (s *Store) Announce(a Announcer) { s.announce = a }
 

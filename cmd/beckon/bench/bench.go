@@ -28,7 +28,7 @@ import (
 type Bench struct {
 	Server   []string          `help:"Addresses of the server's nodes; users are distributed over them." default:"http://127.0.0.1:8787"`
 	Data     string            `help:"Data directory of the server, for its secret." default:"beckon-data"`
-	Secret   string            `help:"JWT secret of the server. Default: the one in the data directory." name:"jwt-secret"`
+	Secret   string            `help:"JWT secret of the server. Default: the one in the data directory." name:"jwt-secret" secret:""`
 	Users    int               `help:"Connected users." default:"500"`
 	Prefix   string            `help:"Prefix of user IDs." default:"bench-"`
 	Flight   int               `help:"Closed loop: flows in flight." default:"64"`

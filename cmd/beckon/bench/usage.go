@@ -181,10 +181,9 @@ func ranTime(pid int) (sum time.Duration, ok bool) {
 		first, _, _ := strings.Cut(string(b), " ")
 		if ns, err := strconv.ParseInt(first, 10, 64); err == nil {
 			sum += time.Duration(ns)
-			ok = true
 		}
 	}
-	return sum, ok
+	return sum, sum > 0 // 0 if the kernel counts nothing
 }
 
 // residentBytes returns the resident memory of processes.

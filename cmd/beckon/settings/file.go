@@ -113,7 +113,11 @@ func (f *file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, err
 
 // value returns the value of a flag in the file, and its source; nil if there is none.
 func (f *file) value(flag *kong.Flag) (value any, source string, err error) {
-	if path, ok := f.values[flag.Name+ofFile].(string); ok && secret(flag) {
+	if named, ok := f.values[flag.Name+ofFile]; ok && secret(flag) {
+		path, _ := named.(string)
+		if path == "" {
+			return nil, "", fmt.Errorf("%s must name a file in %s", flag.Name+ofFile, f.name)
+		}
 		if _, both := f.values[flag.Name]; both {
 			return nil, "", fmt.Errorf("%s sets both %s and %s; set one of them", f.name, flag.Name, flag.Name+ofFile)
 		}
@@ -127,10 +131,7 @@ func (f *file) value(flag *kong.Flag) (value any, source string, err error) {
 // Environment resolves flags without a configuration file: secrets in files that variables name, and credentials of
 // systemd.
 var Environment kong.ResolverFunc = func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if from := outside(flag); from.path != "" {
-		return from.value()
-	}
-	return nil, nil
+	return outside(flag).value()
 }
 
 // origin is where a value outside of the command line and the configuration file comes from.
@@ -138,16 +139,19 @@ type origin struct {
 	source string // empty = nowhere
 	path   string // of the secret's file; empty = the value is in the environment, where kong reads it
 	flag   *kong.Flag
+	twice  bool // another variable names a file
 }
 
 // outside finds the value of a flag: in a variable, in a file that a variable names, or among the credentials of
 // systemd.
 func outside(flag *kong.Flag) origin {
 	for _, name := range flag.Envs {
+		path, named := os.LookupEnv(name + "_FILE")
+		named = named && secret(flag)
 		if _, ok := os.LookupEnv(name); ok {
-			return origin{source: "environment " + name}
+			return origin{source: "environment " + name, twice: named}
 		}
-		if path, ok := os.LookupEnv(name + "_FILE"); ok && secret(flag) {
+		if named {
 			return origin{source: "file " + path + " (environment " + name + "_FILE)", path: path, flag: flag}
 		}
 	}
@@ -162,6 +166,9 @@ func outside(flag *kong.Flag) origin {
 
 // value reads the file of a secret: a text, or one per line for a list.
 func (o origin) value() (any, error) {
+	if o.twice {
+		return nil, fmt.Errorf("%s and the variable of its file are both set; unset one of them", o.source)
+	}
 	if o.path == "" {
 		return nil, nil
 	}

@@ -55,21 +55,28 @@ func text(flag *kong.Flag) string {
 	return fmt.Sprint(flag.Target.Interface())
 }
 
-// password finds the passwords in an address, or in a list of them.
-var password = regexp.MustCompile(`(://[^:@/\s]*:)[^@/\s]+@|(password=)[^&\s]+`)
+// The secrets in an address, or in a list of them.
+var (
+	userInfo = regexp.MustCompile(`://([^/\s]*)@`)
+	password = regexp.MustCompile(`(?i)(password|passfile|sslpassword)\s*=\s*('[^']*'|[^&\s]+)`)
+	inQuery  = regexp.MustCompile(`(?i)([?&][^=&]*(?:token|key|secret|sig|auth)[^=&]*=)[^&\s]+`)
+)
 
-// quoted returns a text in YAML, a secret masked. Of an address only the password is one.
+// quoted returns a text in YAML, a secret masked. Of an address only its credentials are secret.
 func quoted(flag *kong.Flag, value string) string {
-	if secret(flag) && value != "" {
-		if flag.Tag.Get("secret") != "url" {
-			return `"` + masked + `"`
-		}
-		value = password.ReplaceAllStringFunc(value, func(found string) string {
-			if begin, ok := strings.CutSuffix(found, "@"); ok {
-				return begin[:strings.LastIndexByte(begin, ':')+1] + masked + "@"
+	switch {
+	case !secret(flag) || value == "":
+	case flag.Tag.Get("secret") != "url":
+		value = masked
+	default:
+		value = userInfo.ReplaceAllStringFunc(value, func(found string) string {
+			if user, _, ok := strings.Cut(strings.TrimPrefix(found, "://"), ":"); ok {
+				return "://" + user + ":" + masked + "@"
 			}
-			return "password=" + masked
+			return "://" + masked + "@" // a token
 		})
+		value = password.ReplaceAllString(value, "$1="+masked)
+		value = inQuery.ReplaceAllString(value, "${1}"+masked)
 	}
 	return strconv.Quote(value)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // setting is a setting of PostgreSQL.
@@ -61,4 +62,25 @@ func takePooled(c *pgx.ConnConfig, noSync bool) (local string, err error) {
 		calls[i] = fmt.Sprintf("set_config('%s', '%s', true)", s.name, s.value)
 	}
 	return "SELECT " + strings.Join(calls, ", "), nil
+}
+
+// CheckURLs reports whether the addresses of a database and of its standby are valid; empty = there is none.
+func CheckURLs(primary, standby string) error {
+	for _, address := range []string{primary, standby} {
+		if address == "" {
+			continue
+		}
+		cfg, err := pgxpool.ParseConfig(address)
+		if err != nil {
+			return fmt.Errorf("the URL of PostgreSQL: %w", err)
+		}
+		local, err := takePooled(cfg.ConnConfig, false)
+		if err != nil {
+			return err
+		}
+		if local != "" && address == standby {
+			return errPooledStandby
+		}
+	}
+	return nil
 }

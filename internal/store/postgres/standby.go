@@ -15,15 +15,15 @@ import (
 
 // standby reads from standby servers of the same database.
 //
-// A read begins with the position of the primary in its log, and runs on a standby that has replayed the log up to
-// there: it sees all commits before it, of any node. If the standby is behind for longer than the waits, or cannot be
-// reached, the primary is read, and the standby is left alone for a while.
+// A read begins with the position of the primary in its log, and runs on a standby that has replayed the same timeline of
+// the log up to there: it sees all commits before it, of any node. If the standby is behind for longer than the waits,
+// or cannot be reached, the primary is read, and the standby is left alone for a while.
 type standby struct {
 	pool     *pgxpool.Pool
 	position string // the query of the primary's position
 	rests    atomic.Int64
 	opened   time.Time
-	reads    [3]atomic.Int64 // by outcome
+	reads    [outcomes]atomic.Int64 // by outcome
 }
 
 // The outcomes of a read for a standby.
@@ -31,6 +31,8 @@ const (
 	onStandby = iota
 	behind    // on the primary, because the standby was behind
 	failed    // on the primary, because the standby could not be read
+	busy      // on the primary, because all connections to the standby are in use
+	outcomes  // their number
 )
 
 // waits are the pauses before a standby that is behind is asked again.
@@ -46,6 +48,9 @@ const (
 	restFailed = 5 * time.Second
 )
 
+var errPooledStandby = errors.New("the URL of the standby has pgbouncer=true: connect to the standby itself, because " +
+	"one connection must stay with one server")
+
 // openStandby prepares connections to the standbys of a URL. It does not connect: the primary serves while they are
 // away.
 func (d *DB) openStandby(ctx context.Context, url string, noSync bool) error {
@@ -53,14 +58,17 @@ func (d *DB) openStandby(ctx context.Context, url string, noSync bool) error {
 	if err != nil {
 		return fmt.Errorf("the URL of the standby: %w", err)
 	}
-	s := &standby{opened: time.Now(), position: "SELECT pg_current_wal_flush_lsn()::text"}
+	s := &standby{opened: time.Now(), position: positionOf("pg_current_wal_flush_lsn()")}
 	if noSync { // commits are answered before they are written
-		s.position = "SELECT pg_current_wal_insert_lsn()::text"
+		s.position = positionOf("pg_current_wal_insert_lsn()")
 	}
 	conn := cfg.ConnConfig
-	if local, err := takePooled(conn, noSync); err != nil || local != "" {
-		return errors.Join(err, errors.New("the URL of the standby has pgbouncer=true: connect to the standby itself, "+
-			"because one connection must stay with one server"))
+	local, err := takePooled(conn, noSync)
+	if err == nil && local != "" {
+		err = errPooledStandby
+	}
+	if err != nil {
+		return err
 	}
 	conn.ConnectTimeout, conn.StatementCacheCapacity, conn.DialFunc = connectTime, 1024, d.stats.dial
 	if conn.RuntimeParams["application_name"] == "" {
@@ -89,6 +97,23 @@ func (d *DB) openStandby(ctx context.Context, url string, noSync bool) error {
 	}
 	return err
 }
+
+// position is a place in the log.
+type position struct {
+	lsn      string
+	timeline int64
+}
+
+// positionOf returns the query of the primary's position. The timeline changes when a standby is promoted: positions of
+// another one cannot be compared.
+func positionOf(lsn string) string {
+	return "SELECT " + lsn + "::text, ('x' || left(pg_walfile_name(" + lsn + "), 8))::bit(32)::bigint"
+}
+
+// replayed is the query whether a standby has replayed the log up to a position. The timeline in the control file may be
+// that of a while ago.
+const replayed = "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::text::pg_lsn AND " +
+	"(SELECT min_recovery_end_timeline FROM pg_control_recovery()) = $2::bigint"
 
 // identity tells databases apart: a standby has that of its primary.
 type identity struct{ system, database string }
@@ -125,65 +150,79 @@ func (d *DB) onStandby(ctx context.Context, f func(context.Context, *pgxpool.Con
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	var position string
+	var to position
 	d.stats.trips.Add(1)
-	if err := d.pool.QueryRow(ctx, s.position).Scan(&position); err != nil {
+	if err := d.pool.QueryRow(ctx, s.position).Scan(&to.lsn, &to.timeline); err != nil {
 		return true, err
 	}
-	conn, outcome, err := s.at(ctx, position)
-	s.reads[outcome].Add(1)
-	if outcome == onStandby {
-		defer conn.Release()
-		return true, f(ctx, conn)
+	conn, outcome, err := s.at(ctx, to)
+	if ctx.Err() != nil { // the caller has gone: that says nothing about the standby
+		if conn != nil {
+			conn.Release()
+		}
+		return true, ctx.Err()
 	}
-	s.rest(outcome)
-	if outcome == failed && ctx.Err() == nil {
+	s.reads[outcome].Add(1)
+	switch outcome {
+	case onStandby:
+		defer conn.Release()
+		if err = f(ctx, conn); err != nil && ctx.Err() == nil && d.Classify(err) != sqldb.Permanent {
+			s.rest(restFailed)
+		}
+		return true, err
+	case behind:
+		s.rest(restBehind)
+	case failed:
+		s.rest(restFailed)
 		d.log.Warn("standby cannot be read, the primary is read instead", "error", err, "retryIn", restFailed)
 	}
 	return false, nil
 }
 
 // at returns a connection to a standby that has replayed the log up to a position.
-func (s *standby) at(ctx context.Context, position string) (c *pgxpool.Conn, outcome int, err error) {
+func (s *standby) at(ctx context.Context, to position) (c *pgxpool.Conn, outcome int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	if c, err = s.pool.Acquire(ctx); err != nil {
+		if s.pool.Stat().AcquiredConns() == s.pool.Config().MaxConns {
+			return nil, busy, nil
+		}
 		return nil, failed, err
 	}
 	for i := 0; ; i++ {
-		var replayed bool
+		var ok bool
 		// In a statement before the snapshot is taken: it may replay more in between.
-		if err = c.QueryRow(ctx, "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
-			position).Scan(&replayed); err != nil {
+		if err = c.QueryRow(ctx, replayed, to.lsn, to.timeline).Scan(&ok); err != nil {
 			c.Release()
 			return nil, failed, err
 		}
-		if replayed {
+		if ok {
 			return c, onStandby, nil
 		}
 		if i == len(waits) {
 			c.Release()
 			return nil, behind, nil
 		}
-		time.Sleep(waits[i])
+		select {
+		case <-time.After(waits[i]):
+		case <-ctx.Done(): // the next attempt fails
+		}
 	}
 }
 
 func (s *standby) resting() bool { return time.Since(s.opened).Milliseconds() < s.rests.Load() }
 
-func (s *standby) rest(outcome int) {
-	pause := restBehind
-	if outcome == failed {
-		pause = restFailed
-	}
+func (s *standby) rest(pause time.Duration) {
 	s.rests.Store((time.Since(s.opened) + pause).Milliseconds())
 }
 
 // StandbyReads returns the numbers of reads that a standby served, that the primary served because the standby was
-// behind, and because it could not be read. The rest of the time the primary is read without asking the standby.
+// behind, and because it could not be read or was busy. The rest of the time the primary is read without asking the
+// standby.
 func (d *DB) StandbyReads() (served, late, broken int64) {
 	if d.standby == nil {
 		return 0, 0, 0
 	}
-	return d.standby.reads[onStandby].Load(), d.standby.reads[behind].Load(), d.standby.reads[failed].Load()
+	r := &d.standby.reads
+	return r[onStandby].Load(), r[behind].Load(), r[failed].Load() + r[busy].Load()
 }
