@@ -94,7 +94,7 @@ func (f *serverFlags) reload(ctx context.Context, srv *beckon.Server, log *slog.
 		}
 	}
 	if len(changed) == 0 {
-		log.Info("no setting changed: variables and credentials of a running process cannot")
+		log.Info("no setting changed; variables of a process cannot")
 	} else {
 		log.Info("settings reloaded", "changed", changed)
 	}

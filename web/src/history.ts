@@ -83,8 +83,7 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
   const mine = m.inviter === me;
   const names = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   if (d.scene === 'hands') {
-    if (m.actionType === 1)
-      return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} for raised hands` };
+    if (m.actionType === 1) return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} for raised hands` };
     if (m.actionType === 3) return { text: `${names} raised a hand` };
     return { text: m.actionType === 2 ? `${mine ? 'You' : name(m.inviter)} lowered all hands` : '' };
   }

@@ -131,7 +131,7 @@ func Run(ctx context.Context, g *errgroup.Group, drained <-chan struct{}, h http
 	g.Go(func() error {
 		<-ctx.Done()
 		<-drained
-		end, cancel := context.WithTimeout(context.Background(), stopTime)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
 		if err := web.Shutdown(end); !errors.Is(err, context.DeadlineExceeded) {
 			return err

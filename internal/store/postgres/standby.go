@@ -15,9 +15,9 @@ import (
 
 // standby reads from standby servers of the same database.
 //
-// A read begins with the position of the primary in its log, and runs on a standby that has replayed the same timeline of
-// the log up to there: it sees all commits before it, of any node. If the standby is behind for longer than the waits,
-// or cannot be reached, the primary is read, and the standby is left alone for a while.
+// A read begins with the position of the primary in its log, and runs on a standby that has replayed the same timeline
+// of the log up to there: it sees all commits before it, of any node. If the standby is behind for longer than the
+// waits, or cannot be reached, the primary is read, and the standby is left alone for a while.
 type standby struct {
 	pool     *pgxpool.Pool
 	position string // the query of the primary's position
@@ -110,8 +110,8 @@ func positionOf(lsn string) string {
 	return "SELECT " + lsn + "::text, ('x' || left(pg_walfile_name(" + lsn + "), 8))::bit(32)::bigint"
 }
 
-// replayed is the query whether a standby has replayed the log up to a position. The timeline in the control file may be
-// that of a while ago.
+// replayed is the query whether a standby has replayed the log up to a position. The timeline in the control file may
+// be that of a while ago.
 const replayed = "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::text::pg_lsn AND " +
 	"(SELECT min_recovery_end_timeline FROM pg_control_recovery()) = $2::bigint"
 
