@@ -168,12 +168,12 @@ test('classroom: a second question after the last answer; lowered hands for all,
 test('chat room: leaving cancels the request and frees the seat', async () => {
   const [host, bob, carol] = await enter(['lounge', 'demo-lounge'], 'Alice Moreau', 'Bob Tanaka', 'Carol Okafor');
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await host.page.locator('[data-wish="bob"]').waitFor();
+  await host.page.locator('[data-request="bob"]').waitFor();
   await bob.open('chat', 'c2c_alice');
-  await host.page.locator('[data-wish="bob"]').waitFor({ state: 'detached' });
+  await host.page.locator('[data-request="bob"]').waitFor({ state: 'detached' });
 
   await carol.page.getByRole('button', { name: 'Ask for the microphone' }).click();
-  await host.page.locator('[data-wish="carol"]').getByRole('button', { name: 'Grant' }).click();
+  await host.page.locator('[data-request="carol"]').getByRole('button', { name: 'Grant' }).click();
   await host.page.locator('[data-seat="carol"]').waitFor();
   await carol.page.getByRole('button', { name: 'Leave the seat' }).waitFor();
   await carol.page.close({ runBeforeUnload: true });
