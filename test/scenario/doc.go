@@ -4,5 +4,7 @@
 //	go test ./test/scenario            # one node
 //	go test ./test/scenario -nodes 3   # three nodes, PostgreSQL and NATS
 //
+// With -pgbouncer the nodes connect through PgBouncer, and with -standby they read from a standby what one may serve.
+//
 // Tests that mostly wait run in parallel; the others have the machine for themselves.
 package scenario

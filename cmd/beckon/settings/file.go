@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,7 +88,7 @@ func (f *file) Validate(app *kong.Application) error {
 		}
 	}
 	slices.Sort(names)
-	for _, key := range slices.Sorted(keysOf(f.values)) {
+	for _, key := range slices.Sorted(maps.Keys(f.values)) {
 		if slices.Contains(names, key) {
 			continue
 		}
@@ -194,16 +195,6 @@ func (o origin) value() (any, error) {
 
 // secret reports whether a flag is one that is masked, and may be in a file of its own.
 func secret(flag *kong.Flag) bool { return flag.Tag.Has("secret") }
-
-func keysOf(m map[string]any) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
 
 func leaves(n *kong.Node) (list []*kong.Node) {
 	for _, child := range n.Children {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // setting is a setting of PostgreSQL.
@@ -65,22 +64,12 @@ func takePooled(c *pgx.ConnConfig, noSync bool) (local string, err error) {
 }
 
 // CheckURLs reports whether the addresses of a database and of its standby are valid; empty = there is none.
-func CheckURLs(primary, standby string) error {
-	for _, address := range []string{primary, standby} {
-		if address == "" {
-			continue
-		}
-		cfg, err := pgxpool.ParseConfig(address)
-		if err != nil {
-			return fmt.Errorf("the URL of PostgreSQL: %w", err)
-		}
-		local, err := takePooled(cfg.ConnConfig, false)
-		if err != nil {
-			return err
-		}
-		if local != "" && address == standby {
-			return errPooledStandby
-		}
+func CheckURLs(primary, standby string) (err error) {
+	if primary != "" {
+		_, _, err = parse(primary, false)
 	}
-	return nil
+	if err == nil && standby != "" {
+		_, err = parseStandby(standby)
+	}
+	return err
 }

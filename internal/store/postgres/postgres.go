@@ -85,27 +85,18 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	if opt.Writers == 0 {
 		opt.Writers = 2
 	}
-	cfg, err := pgxpool.ParseConfig(opt.URL)
+	cfg, local, err := parse(opt.URL, opt.NoSync)
 	if err != nil {
-		return nil, fmt.Errorf("the URL of PostgreSQL: %w", err)
-	}
-	d := &DB{writers: opt.Writers, log: opt.Log, stats: &stats{}}
-	conn := cfg.ConnConfig
-	conn.ConnectTimeout = connectTime
-	conn.StatementCacheCapacity = 1024
-	if d.local, err = takePooled(conn, opt.NoSync); err != nil {
 		return nil, err
 	}
+	d := &DB{writers: opt.Writers, log: opt.Log, stats: &stats{}, local: local}
+	conn := cfg.ConnConfig
 	conn.DialFunc = d.stats.dial
-	if conn.RuntimeParams["application_name"] == "" {
-		conn.RuntimeParams["application_name"] = "beckon"
-	}
 	prepare := apply(opt.NoSync)
-	if d.local != "" {
+	if local != "" {
 		prepare = func(context.Context, *pgx.Conn) error { return nil }
 	}
 	cfg.AfterConnect = prepare
-	cfg.MaxConns = max(cfg.MaxConns, 8)
 	cfg.HealthCheckPeriod = 5 * time.Second
 	d.config = conn
 	if d.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
@@ -117,6 +108,22 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d.stats.prepare = prepare
 	return d, nil
+}
+
+// parse returns the configuration of the connections to an address, and the statement that applies the settings to a
+// transaction, as takePooled does.
+func parse(url string, noSync bool) (cfg *pgxpool.Config, local string, err error) {
+	if cfg, err = pgxpool.ParseConfig(url); err != nil {
+		return nil, "", fmt.Errorf("the URL of PostgreSQL: %w", err)
+	}
+	c := cfg.ConnConfig
+	c.ConnectTimeout, c.StatementCacheCapacity = connectTime, 1024
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "beckon"
+	}
+	cfg.MaxConns = max(cfg.MaxConns, 8)
+	local, err = takePooled(c, noSync)
+	return cfg, local, err
 }
 
 // apply returns the function that applies the settings to a new connection. A database that does not know one of them

@@ -28,11 +28,11 @@ type standby struct {
 
 // The outcomes of a read for a standby.
 const (
-	onStandby = iota
-	behind    // on the primary, because the standby was behind
-	failed    // on the primary, because the standby could not be read
-	busy      // on the primary, because all connections to the standby are in use
-	outcomes  // their number
+	served   = iota // by a standby
+	behind          // by the primary, because the standby was behind
+	failed          // by the primary, because the standby could not be read
+	busy            // by the primary, because all connections to the standby are in use
+	outcomes        // their number
 )
 
 // waits are the pauses before a standby that is behind is asked again.
@@ -51,29 +51,26 @@ const (
 var errPooledStandby = errors.New("the URL of the standby has pgbouncer=true: connect to the standby itself, because " +
 	"one connection must stay with one server")
 
+func parseStandby(url string) (*pgxpool.Config, error) {
+	cfg, local, err := parse(url, false)
+	if err == nil && local != "" {
+		err = errPooledStandby
+	}
+	return cfg, err
+}
+
 // openStandby prepares connections to the standbys of a URL. It does not connect: the primary serves while they are
 // away.
 func (d *DB) openStandby(ctx context.Context, url string, noSync bool) error {
-	cfg, err := pgxpool.ParseConfig(url)
+	cfg, err := parseStandby(url)
 	if err != nil {
-		return fmt.Errorf("the URL of the standby: %w", err)
+		return err
 	}
 	s := &standby{opened: time.Now(), position: positionOf("pg_current_wal_flush_lsn()")}
 	if noSync { // commits are answered before they are written
 		s.position = positionOf("pg_current_wal_insert_lsn()")
 	}
-	conn := cfg.ConnConfig
-	local, err := takePooled(conn, noSync)
-	if err == nil && local != "" {
-		err = errPooledStandby
-	}
-	if err != nil {
-		return err
-	}
-	conn.ConnectTimeout, conn.StatementCacheCapacity, conn.DialFunc = connectTime, 1024, d.stats.dial
-	if conn.RuntimeParams["application_name"] == "" {
-		conn.RuntimeParams["application_name"] = "beckon"
-	}
+	cfg.ConnConfig.DialFunc = d.stats.dial
 	var want identity
 	if err := d.pool.QueryRow(ctx, readIdentity).Scan(&want.system, &want.database); err != nil {
 		return fmt.Errorf("the identity of the database, which its standby must have: %w", err)
@@ -90,7 +87,6 @@ func (d *DB) openStandby(ctx context.Context, url string, noSync bool) error {
 		}
 		return settings(ctx, c)
 	}
-	cfg.MaxConns = max(cfg.MaxConns, 8)
 	s.pool, err = pgxpool.NewWithConfig(ctx, cfg)
 	if err == nil {
 		d.standby = s
@@ -164,7 +160,7 @@ func (d *DB) onStandby(ctx context.Context, f func(context.Context, *pgxpool.Con
 	}
 	s.reads[outcome].Add(1)
 	switch outcome {
-	case onStandby:
+	case served:
 		defer conn.Release()
 		if err = f(ctx, conn); err != nil && ctx.Err() == nil && d.Classify(err) != sqldb.Permanent {
 			s.rest(restFailed)
@@ -197,7 +193,7 @@ func (s *standby) at(ctx context.Context, to position) (c *pgxpool.Conn, outcome
 			return nil, failed, err
 		}
 		if ok {
-			return c, onStandby, nil
+			return c, served, nil
 		}
 		if i == len(waits) {
 			c.Release()
@@ -219,10 +215,10 @@ func (s *standby) rest(pause time.Duration) {
 // StandbyReads returns the numbers of reads that a standby served, that the primary served because the standby was
 // behind, and because it could not be read or was busy. The rest of the time the primary is read without asking the
 // standby.
-func (d *DB) StandbyReads() (served, late, broken int64) {
+func (d *DB) StandbyReads() (onStandby, late, broken int64) {
 	if d.standby == nil {
 		return 0, 0, 0
 	}
 	r := &d.standby.reads
-	return r[onStandby].Load(), r[behind].Load(), r[failed].Load() + r[busy].Load()
+	return r[served].Load(), r[behind].Load(), r[failed].Load() + r[busy].Load()
 }
