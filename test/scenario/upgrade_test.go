@@ -22,8 +22,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// thaw unpacks a data directory that an earlier version left when it was killed.
-func thaw(t *testing.T, name string) string {
+// thaw unpacks a data directory that an earlier version left when it was killed. It returns the time of that as well,
+// in milliseconds: a server that opens the directory at the time of today would find all its deadlines passed.
+func thaw(t *testing.T, name string) (dir string, frozenAt int64) {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", "frozen", name))
 	if err != nil {
@@ -34,15 +35,16 @@ func thaw(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return dir
+			return dir, frozenAt
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
+		frozenAt = max(frozenAt, h.ModTime.UnixMilli()+1000) // the archive counts whole seconds
 		path := filepath.Join(dir, filepath.Clean("/"+h.Name))
 		if h.Typeflag == tar.TypeDir {
 			err = os.MkdirAll(path, 0o700)
@@ -61,7 +63,8 @@ func thaw(t *testing.T, name string) string {
 // TestUpgradeOfSchema8 opens a directory with a journal that was not applied, and goes on with what was open in it.
 func TestUpgradeOfSchema8(t *testing.T) {
 	// Always one node: several keep their data in PostgreSQL, not in a directory.
-	house := beckontest.StartWith(t, beckon.Config{DataDir: thaw(t, "schema-8.tgz")})
+	dir, frozenAt := thaw(t, "schema-8.tgz")
+	house := beckontest.StartWith(t, beckon.Config{DataDir: dir, Now: func() int64 { return frozenAt }})
 	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range []string{"ann/1", "bob/1", "cat/1"} {
 		s.connect(d)
@@ -100,8 +103,9 @@ func TestUpgradeOfSchema8(t *testing.T) {
 // which the new index must hold, is removed by retention.
 func TestUpgradeOfSchema12(t *testing.T) {
 	var skew atomic.Int64
-	house := beckontest.StartWith(t, beckon.Config{DataDir: thaw(t, "schema-12.tgz"),
-		Now: func() int64 { return time.Now().UnixMilli() + skew.Load() }})
+	dir, frozenAt := thaw(t, "schema-12.tgz")
+	house := beckontest.StartWith(t, beckon.Config{DataDir: dir,
+		Now: func() int64 { return frozenAt + skew.Load() }})
 	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	get := func(id string) *protocol.Error {
 		return s.try("ann", "Bearer "+s.Server.APIKey(), "getInvitation", protocol.GetInvitationRequest{InviteID: id}, nil)
@@ -135,7 +139,7 @@ func TestUpgradeOfSchema12(t *testing.T) {
 // retention finds due rows.
 func TestUpgradeOfSchema13(t *testing.T) {
 	var skew atomic.Int64
-	dir := thaw(t, "schema-13.tgz")
+	dir, frozenAt := thaw(t, "schema-13.tgz")
 	house := beckontest.StartWith(t, beckon.Config{DataDir: dir, Retention: 24 * time.Hour,
 		Now: func() int64 { return frozenAt + skew.Load() }})
 	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
@@ -189,9 +193,6 @@ func TestUpgradeOfSchema13(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
-
-// frozenAt is the time at which the directory of schema 13 was frozen.
-const frozenAt = 1795935300000
 
 // metric reads a metric without labels.
 func metric(t *testing.T, house *beckontest.Cluster, name string) string {
