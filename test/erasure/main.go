@@ -20,6 +20,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/personaldata"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/test/bulk"
 )
 
 // What an erased user has; the rest of the database belongs to others.
@@ -89,16 +90,16 @@ func fill(ctx context.Context, opt store.Options, have, want int) (int, error) {
 	for have < want {
 		begin := time.Now()
 		if err := s.Once(ctx, func(sess *sqldb.Session) error {
-			w := writer{sess: sess, now: s.Now()}
+			w := bulk.Writer{Session: sess, At: s.Now()}
 			for range perCommit / perTimeline {
 				user := fmt.Sprintf("other%08d", have/perTimeline)
 				peer := fmt.Sprintf("other%08d", have/perTimeline+1)
 				for i := range perTimeline {
-					w.add(im.UserTopic(user), peer, peer, message(peer, text), i == perTimeline-1)
+					w.Add(im.UserTopic(user), peer, peer, message(peer, text), i == perTimeline-1)
 				}
 				have += perTimeline
 			}
-			return w.flush(ctx)
+			return w.Flush(ctx)
 		}); err != nil {
 			return have, err
 		}
@@ -178,7 +179,7 @@ func message(from, text string) string {
 
 // subject writes the timelines, contacts and groups of a user.
 func subject(ctx context.Context, sess *sqldb.Session, user string, now int64) error {
-	w := writer{sess: sess, now: now}
+	w := bulk.Writer{Session: sess, At: now}
 	var rows []any
 	for c := range contacts {
 		peer := fmt.Sprintf("%s-peer%d", user, c)
@@ -187,8 +188,8 @@ func subject(ctx context.Context, sess *sqldb.Session, user string, now int64) e
 			if i%2 == 1 {
 				from = peer
 			}
-			w.add(im.UserTopic(peer), user, "", message(from, "said between two"), i == perContact-1)
-			w.add(im.UserTopic(user), peer, "", message(from, "said between two"), i == perContact-1 && c == contacts-1)
+			w.Add(im.UserTopic(peer), user, "", message(from, "said between two"), i == perContact-1)
+			w.Add(im.UserTopic(user), peer, "", message(from, "said between two"), i == perContact-1 && c == contacts-1)
 		}
 		row := make([]any, len(contactColumns))
 		for i, c := range contactColumns {
@@ -205,15 +206,15 @@ func subject(ctx context.Context, sess *sqldb.Session, user string, now int64) e
 			if i%10 == 0 {
 				from = user
 			}
-			w.add(im.GroupTopic(group(user, g)), txn.GroupPeer, from, message(from, "said to all"), i == perGroup-1)
+			w.Add(im.GroupTopic(group(user, g)), txn.GroupPeer, from, message(from, "said to all"), i == perGroup-1)
 		}
 	}
 	for i := range forwards {
-		w.add(im.UserTopic(fmt.Sprintf("%s-far%d", user, i)), "another", "another", fmt.Sprintf(
+		w.Add(im.UserTopic(fmt.Sprintf("%s-far%d", user, i)), "another", "another", fmt.Sprintf(
 			`{"type":"message","messageType":"merged","from":"another","merged":{"messages":[{"from":%q,"text":"x"}]}}`, user),
 			true)
 	}
-	return errors.Join(w.flush(ctx), sess.Write(ctx, contactInsert, len(contactColumns), rows))
+	return errors.Join(w.Flush(ctx), sess.Write(ctx, contactInsert, len(contactColumns), rows))
 }
 
 var (
@@ -228,31 +229,4 @@ func contactSchema() *txn.Schema {
 		}
 	}
 	panic("there is no table of contacts")
-}
-
-// writer collects records, and the ends of their timelines.
-type writer struct {
-	sess            *sqldb.Session
-	now             int64
-	records, topics []any
-	seqs            map[string]int
-}
-
-var columns = []string{"topic", "seq", "at", "device", "listen", "body", "peer", "ord", "pair", "sender"}
-
-// add adds a record; last is the last one of its timeline.
-func (w *writer) add(topic, peer, sender, body string, last bool) {
-	if w.seqs == nil {
-		w.seqs = map[string]int{}
-	}
-	w.seqs[topic]++
-	w.records = append(w.records, topic, w.seqs[topic], w.now, "", "", body, peer, 0, 0, sender)
-	if last {
-		w.topics = append(w.topics, topic, w.seqs[topic], 0, w.now)
-	}
-}
-
-func (w *writer) flush(ctx context.Context) error {
-	return errors.Join(w.sess.Write(ctx, txn.SetFloors, 4, w.topics),
-		w.sess.Write(ctx, txn.Records.InsertOf(columns), len(columns), w.records))
 }
