@@ -1,6 +1,5 @@
-// Command timelines measures retention in a database of ten million timelines, on SQLite or PostgreSQL: a pass that finds
-// nothing due, and the removal of due records that are spread over as many timelines. docs/performance.md has the
-// results.
+// Command timelines measures retention in a database of ten million timelines, on SQLite or PostgreSQL: a pass that
+// finds nothing due, and the removal of due records of as many timelines. docs/performance.md has the results.
 package main
 
 import (
