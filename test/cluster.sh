@@ -1,4 +1,4 @@
-# What scripts that measure a cluster share. They source this from the top directory: it makes work, a directory that is gone with the script.
+# Functions shared by the scripts that measure a cluster. Source it from the top directory. work is a temporary directory, removed at exit.
 work=$(mktemp -d)
 cluster=
 finish() {

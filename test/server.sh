@@ -1,5 +1,5 @@
-# What scripts that measure a real server share. They set beckon, the program, and source this: it makes work, a directory that is gone
-# with the script, and serves on port.
+# Functions shared by the scripts that measure a server. Set beckon, the program, and source it. work is a temporary directory, removed at
+# exit; the server listens on port.
 work=$(mktemp -d)
 server=
 port=18787

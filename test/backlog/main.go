@@ -24,6 +24,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/test/database"
 )
 
 const (
@@ -67,21 +68,13 @@ func run(ctx context.Context, engine string, keys int) error {
 
 // measure measures a backlog that is due in a time, and prints a line.
 func measure(ctx context.Context, engine string, keys int, state string, due time.Duration) (err error) {
-	dir, err := os.MkdirTemp("", "backlog-")
+	db, err := database.New(ctx, engine)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	m := measurement{sent: make(chan string, rounds)}
-	opt := store.Options{Dir: dir}
-	if engine == "postgres" {
-		if m.pg, err = pgtest.Start(ctx, true); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, m.pg.Close()) }()
-		opt.Postgres = m.pg.URL("postgres")
-	}
-	if m.store, err = store.Open(ctx, opt); err != nil {
+	defer func() { err = errors.Join(err, db.Close()) }()
+	m := measurement{sent: make(chan string, rounds), pg: db.Postgres}
+	if m.store, err = store.Open(ctx, db.Options); err != nil {
 		return err
 	}
 	if err := m.fill(ctx, keys, due); err != nil {
@@ -91,13 +84,8 @@ func measure(ctx context.Context, engine string, keys int, state string, due tim
 	if err := m.vacuum(ctx); err != nil {
 		return errors.Join(err, m.store.Close())
 	}
-	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- m.store.Run(running) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-done, m.store.Close())
-	}()
+	stop := database.Run(ctx, m.store)
+	defer func() { err = errors.Join(err, stop()) }()
 	return m.run(ctx, state, due > 0)
 }
 

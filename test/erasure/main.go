@@ -18,9 +18,8 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/personaldata"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
-	"github.com/beckon-im/beckon/test/bulk"
+	"github.com/beckon-im/beckon/test/database"
 )
 
 // What an erased user has; the rest of the database belongs to others.
@@ -47,20 +46,11 @@ func main() {
 }
 
 func run(ctx context.Context, engine, list string) (err error) {
-	dir, err := os.MkdirTemp("", "erasure-")
+	db, err := database.New(ctx, engine)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	opt := store.Options{Dir: dir}
-	if engine == "postgres" {
-		pg, err := pgtest.Start(ctx, true)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, pg.Close()) }()
-		opt.Postgres = pg.URL("postgres")
-	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	fmt.Printf("%s, %s\n\n| records | stages with an index | of it: groups | timeline and conversations | rewritten | "+
 		"scan for copies | copies |\n|---|---|---|---|---|---|---|\n", engine, time.Now().UTC().Format(time.DateOnly))
 	have := 0
@@ -69,10 +59,10 @@ func run(ctx context.Context, engine, list string) (err error) {
 		if err != nil {
 			return err
 		}
-		if have, err = fill(ctx, opt, have, want); err != nil {
+		if have, err = fill(ctx, db.Options, have, want); err != nil {
 			return err
 		}
-		if err := measure(ctx, opt, want); err != nil {
+		if err := measure(ctx, db.Options, want); err != nil {
 			return err
 		}
 	}
@@ -90,7 +80,7 @@ func fill(ctx context.Context, opt store.Options, have, want int) (int, error) {
 	for have < want {
 		begin := time.Now()
 		if err := s.Once(ctx, func(sess *sqldb.Session) error {
-			w := bulk.Writer{Session: sess, At: s.Now()}
+			w := database.Writer{Session: sess, At: s.Now()}
 			for range perCommit / perTimeline {
 				user := fmt.Sprintf("other%08d", have/perTimeline)
 				peer := fmt.Sprintf("other%08d", have/perTimeline+1)
@@ -121,13 +111,8 @@ func measure(ctx context.Context, opt store.Options, records int) (err error) {
 	if err := s.Once(ctx, func(sess *sqldb.Session) error { return subject(ctx, sess, user, s.Now()) }); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- s.Run(running) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-done, s.Close())
-	}()
+	stop := database.Run(ctx, s)
+	defer func() { err = errors.Join(err, stop()) }()
 	e, err := personaldata.Start(ctx, s, user)
 	if err != nil {
 		return err
@@ -179,7 +164,7 @@ func message(from, text string) string {
 
 // subject writes the timelines, contacts and groups of a user.
 func subject(ctx context.Context, sess *sqldb.Session, user string, now int64) error {
-	w := bulk.Writer{Session: sess, At: now}
+	w := database.Writer{Session: sess, At: now}
 	var rows []any
 	for c := range contacts {
 		peer := fmt.Sprintf("%s-peer%d", user, c)

@@ -22,8 +22,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// thaw unpacks a data directory that an earlier version left when it was killed. It returns the time of that as well,
-// in milliseconds: a server that opens the directory at the time of today would find all its deadlines passed.
+// thaw unpacks the data directory of an earlier version that was killed, and returns the time of the kill in
+// milliseconds. The server that opens it must have that time: at the current time all deadlines have passed.
 func thaw(t *testing.T, name string) (dir string, frozenAt int64) {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", "frozen", name))
@@ -44,7 +44,7 @@ func thaw(t *testing.T, name string) (dir string, frozenAt int64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		frozenAt = max(frozenAt, h.ModTime.UnixMilli()+1000) // the archive counts whole seconds
+		frozenAt = max(frozenAt, h.ModTime.UnixMilli()+1000) // rounded up: the archive has whole seconds
 		path := filepath.Join(dir, filepath.Clean("/"+h.Name))
 		if h.Typeflag == tar.TypeDir {
 			err = os.MkdirAll(path, 0o700)

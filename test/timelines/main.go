@@ -1,5 +1,5 @@
-// Command timelines measures retention in a database of ten million timelines, on SQLite or PostgreSQL: a pass that
-// finds nothing due, and the removal of due records of as many timelines. docs/performance.md has the results.
+// Command timelines measures retention in a database of ten million timelines, on SQLite or PostgreSQL: a pass
+// without due rows, and the removal of due records from as many timelines. docs/performance.md has the results.
 package main
 
 import (
@@ -18,19 +18,18 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/retention"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
-	"github.com/beckon-im/beckon/test/bulk"
+	"github.com/beckon-im/beckon/test/database"
 )
 
 const (
 	perCommit = 20_000
-	passes    = 20 // without anything due
+	passes    = 20 // without due rows
 	age       = 30 * 24 * time.Hour
 )
 
 func main() {
-	timelines := flag.Int("timelines", 10_000_000, "timelines with a record that is not due")
-	due := flag.Int("due", 100_000, "more timelines, with a record that is due")
+	timelines := flag.Int("timelines", 10_000_000, "number of timelines with one record each that is not due")
+	due := flag.Int("due", 100_000, "number of further timelines with one due record each")
 	engine := flag.String("engine", "sqlite", "sqlite or postgres")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -42,21 +41,12 @@ func main() {
 }
 
 func run(ctx context.Context, engine string, timelines, due int) (err error) {
-	dir, err := os.MkdirTemp("", "timelines-")
+	db, err := database.New(ctx, engine)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	opt := store.Options{Dir: dir}
-	if engine == "postgres" {
-		pg, err := pgtest.Start(ctx, true)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, pg.Close()) }()
-		opt.Postgres = pg.URL("postgres")
-	}
-	s, err := store.Open(ctx, opt)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	s, err := store.Open(ctx, db.Options)
 	if err != nil {
 		return err
 	}
@@ -66,13 +56,8 @@ func run(ctx context.Context, engine string, timelines, due int) (err error) {
 	if err := fill(ctx, s, "due", due, s.Now()-2*age.Milliseconds()); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- s.Run(running) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-done, s.Close())
-	}()
+	stop := database.Run(ctx, s)
+	defer func() { err = errors.Join(err, stop()) }()
 	r := retention.New(s, retention.Options{Age: age})
 	begin := time.Now()
 	if err := r.Pass(ctx); err != nil {
@@ -92,8 +77,8 @@ func run(ctx context.Context, engine string, timelines, due int) (err error) {
 	}
 	slices.Sort(idle)
 	rate := float64(due) / removal.Seconds()
-	fmt.Printf("%s, %d timelines, %s\n\n| due records, each on another timeline | removed after | a second | "+
-		"a day's million after | pass that finds nothing: median | longest of %d |\n|---|---|---|---|---|---|\n", engine,
+	fmt.Printf("%s, %d timelines, %s\n\n| due records, each on another timeline | duration of removal | records/s | "+
+		"duration for 1,000,000 | pass without due rows: median | longest of %d |\n|---|---|---|---|---|---|\n", engine,
 		timelines, time.Now().UTC().Format(time.DateOnly), passes)
 	fmt.Printf("| %d | %.1f s | %.0f | %.0f s | %.1f ms | %.1f ms |\n\n", due, removal.Seconds(), rate, 1e6/rate,
 		ms(idle[passes/2]), ms(idle[passes-1]))
@@ -102,12 +87,12 @@ func run(ctx context.Context, engine string, timelines, due int) (err error) {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// fill writes timelines of one record.
+// fill writes timelines of one record each.
 func fill(ctx context.Context, s *store.Store, name string, n int, at int64) error {
 	text := strings.Repeat("word ", 20)
 	for have := 0; have < n; {
 		if err := s.Once(ctx, func(sess *sqldb.Session) error {
-			w := bulk.Writer{Session: sess, At: at}
+			w := database.Writer{Session: sess, At: at}
 			for range min(perCommit, n-have) {
 				w.Add(im.UserTopic(fmt.Sprintf("%s%08d", name, have)), "", "", fmt.Sprintf(
 					`{"type":"message","messageType":"text","from":"another","text":%q}`, text), true)

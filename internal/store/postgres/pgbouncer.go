@@ -8,28 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// setting is a setting of PostgreSQL.
-type setting struct{ name, value string }
-
-// forStatements are the settings for plans and locks.
-var forStatements = []setting{
-	{"jit", "off"}, // statements are too short for it
-	// plans use keys also before the tables are analysed
-	{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"},
-	// TestQueries checks these plans; without it, statements with arrays are planned at each execution
-	{"plan_cache_mode", "force_generic_plan"},
-	// an idle node must not keep its locks
-	{"idle_in_transaction_session_timeout", "5s"},
-}
-
-// forConnections are the settings that end a connection to a dead node. PgBouncer has its own.
-var forConnections = []setting{
-	{"tcp_keepalives_idle", "3"}, {"tcp_keepalives_interval", "2"}, {"tcp_keepalives_count", "3"},
-	{"tcp_user_timeout", "10000"},
-}
-
-var noWaitForDisk = setting{"synchronous_commit", "off"}
-
 // pooled is the parameter of the URL that says that connections go through PgBouncer in transaction mode.
 const pooled = "pgbouncer"
 
@@ -46,7 +24,7 @@ func takePooled(c *pgx.ConnConfig, noSync bool) (local string, err error) {
 		return "", nil
 	case "true":
 	default:
-		return "", fmt.Errorf("the URL of PostgreSQL has pgbouncer=%s; it must be true or false", value)
+		return "", fmt.Errorf("pgbouncer=%s: it must be true or false", value)
 	}
 	if c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
@@ -61,15 +39,4 @@ func takePooled(c *pgx.ConnConfig, noSync bool) (local string, err error) {
 		calls[i] = fmt.Sprintf("set_config('%s', '%s', true)", s.name, s.value)
 	}
 	return "SELECT " + strings.Join(calls, ", "), nil
-}
-
-// CheckURLs reports whether the addresses of a database and of its standby are valid; empty = there is none.
-func CheckURLs(primary, standby string) (err error) {
-	if primary != "" {
-		_, _, err = parse(primary, false)
-	}
-	if err == nil && standby != "" {
-		_, err = parseStandby(standby)
-	}
-	return err
 }

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,9 +56,6 @@ type DB struct {
 	pingConn *pgx.Conn // of its own, so that readers do not delay it
 }
 
-// connectTime limits the opening of a connection.
-const connectTime = 3 * time.Second
-
 // Open connects and brings the schema up to date.
 func Open(ctx context.Context, opt Options) (*DB, error) {
 	d, err := connect(ctx, opt)
@@ -85,7 +81,7 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	if opt.Writers == 0 {
 		opt.Writers = 2
 	}
-	cfg, local, err := parse(opt.URL, opt.NoSync)
+	cfg, local, err := parsePrimary(opt.URL, opt.NoSync)
 	if err != nil {
 		return nil, err
 	}
@@ -108,39 +104,6 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d.stats.prepare = prepare
 	return d, nil
-}
-
-// parse returns the configuration of the connections to an address, and the statement that applies the settings to a
-// transaction, as takePooled does.
-func parse(url string, noSync bool) (cfg *pgxpool.Config, local string, err error) {
-	if cfg, err = pgxpool.ParseConfig(url); err != nil {
-		return nil, "", fmt.Errorf("the URL of PostgreSQL: %w", err)
-	}
-	c := cfg.ConnConfig
-	c.ConnectTimeout, c.StatementCacheCapacity = connectTime, 1024
-	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = "beckon"
-	}
-	cfg.MaxConns = max(cfg.MaxConns, 8)
-	local, err = takePooled(c, noSync)
-	return cfg, local, err
-}
-
-// apply returns the function that applies the settings to a new connection. A database that does not know one of them
-// ignores it.
-func apply(noSync bool) func(context.Context, *pgx.Conn) error {
-	list := slices.Concat(forStatements, forConnections)
-	if noSync {
-		list = append(list, noWaitForDisk)
-	}
-	return func(ctx context.Context, c *pgx.Conn) error {
-		for _, s := range list {
-			if _, err := c.Exec(ctx, "SET "+s.name+" = '"+s.value+"'"); err != nil && c.IsClosed() {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 // migrationFiles returns the directory of the migrations.

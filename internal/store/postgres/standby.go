@@ -48,16 +48,8 @@ const (
 	restFailed = 5 * time.Second
 )
 
-var errPooledStandby = errors.New("the URL of the standby has pgbouncer=true: connect to the standby itself, because " +
-	"one connection must stay with one server")
-
-func parseStandby(url string) (*pgxpool.Config, error) {
-	cfg, local, err := parse(url, false)
-	if err == nil && local != "" {
-		err = errPooledStandby
-	}
-	return cfg, err
-}
+var errPooledStandby = errors.New("pgbouncer=true: connect to the standby itself, because one connection must " +
+	"stay with one server")
 
 // openStandby prepares connections to the standbys of a URL. It does not connect: the primary serves while they are
 // away.

@@ -1,5 +1,4 @@
-// Package bulk fills databases for measurements, faster than calls would.
-package bulk
+package database
 
 import (
 	"context"
@@ -9,7 +8,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Writer collects records and the heads of their timelines. Its zero value with a session is valid.
+// Writer writes records and the heads of their timelines, without the work of a call. Its zero value with a session is
+// valid.
 type Writer struct {
 	Session *sqldb.Session
 	At      int64 // time of the next records, in milliseconds
@@ -32,7 +32,7 @@ func (w *Writer) Add(topic, peer, sender, body string, last bool) {
 	}
 }
 
-// Flush writes what was added.
+// Flush writes the added records and heads.
 func (w *Writer) Flush(ctx context.Context) error {
 	err := errors.Join(w.Session.Write(ctx, txn.SetFloors, 4, w.topics),
 		w.Session.Write(ctx, txn.Records.InsertOf(columns), len(columns), w.records))
