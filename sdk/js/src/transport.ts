@@ -10,6 +10,9 @@ interface Private {
   _triedAllTransports: boolean;
   /** A transport reached the server: the library does not try another one. */
   _transportWasOpen: boolean;
+  /** Processes the replies of one frame, and then calls done. */
+  _dispatchSynchronized(replies: unknown[], done: () => void): void;
+  _dispatchReply(reply: unknown): Promise<void>;
   /** Ends the connection; without reconnect for good. */
   _disconnect(code: number, reason: string, reconnect: boolean): void;
 }
@@ -67,6 +70,13 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
       }),
   );
   const state = (): Private => link as unknown as Private;
+  // Frames that are read together, as in Node and from an HTTP stream, are processed one after the other. The library
+  // starts the second before the end of the first, so its events would overtake those of the first.
+  let dispatched = Promise.resolve();
+  state()._dispatchSynchronized = (replies, done) => {
+    for (const r of replies) dispatched = dispatched.then(() => state()._dispatchReply(r));
+    dispatched = dispatched.then(done);
+  };
   const { _disconnect } = state();
   state()._disconnect = (code, reason, reconnect) => {
     const own = code === replacedCode && reason === replacedReason && performance.now() < lateUntil;

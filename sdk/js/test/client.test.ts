@@ -45,6 +45,24 @@ async function settled(): Promise<string[]> {
   return raised.filter((t) => t !== 'onReceiveMessage');
 }
 
+test('events of frames that are read together arrive in their order', async () => {
+  await client.connect();
+  const message = (text: string): object => ({
+    type: 'message',
+    messageID: newID(),
+    messageType: 'text',
+    from: 'alice',
+    to: 'bob',
+    text,
+    time: 0,
+  });
+  const texts: (string | undefined)[] = [];
+  client.on('onReceiveMessage', (e) => texts.push(e.message.text));
+  fake.publishFrames([[message('1'), message('2'), message('3')], [message('4'), message('5')], [message('6')]], 1);
+  await settled();
+  assert.equal(texts.slice(0, 6).join(), '1,2,3,4,5,6');
+});
+
 test('the response of a call comes before the events about it, also when they arrive first', async () => {
   await client.connect();
   fake.publish(signaling({ inviteeList: ['bob'] }), 1);

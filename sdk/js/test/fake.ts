@@ -1,6 +1,6 @@
 // A fake server with the protocol of the transport, one JSON object per line, and responses chosen by the test.
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Client, newID, type Schemas } from '../src/index.js';
 
@@ -105,8 +105,20 @@ export class Fake {
 
   /** Publishes an event on a timeline to all connections. */
   publish(event: unknown, offset = 0, channel = 'user:bob'): void {
-    for (const s of this.#sockets)
-      s.send(JSON.stringify({ push: { channel, pub: { data: event, ...(offset ? { offset } : {}) } } }));
+    this.publishFrames([[event]], offset, channel);
+  }
+
+  /** Publishes frames, each with its events, in one packet: a client reads them together. The first has the offset. */
+  publishFrames(frames: unknown[][], offset = 0, channel = 'user:bob'): void {
+    const push = (data: unknown): string =>
+      JSON.stringify({ push: { channel, pub: { data, ...(offset ? { offset: offset++ } : {}) } } });
+    const packet = frames.map((events) => events.map(push).join('\n'));
+    for (const s of this.#sockets) {
+      const { _socket } = s as unknown as { _socket: Socket };
+      _socket.cork();
+      for (const frame of packet) s.send(frame);
+      _socket.uncork();
+    }
   }
 
   /** Waits until a client has raised all earlier events: it publishes a message, and waits for it. */
