@@ -19,7 +19,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: cells bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: cells sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -165,6 +165,10 @@ bench-backlog: | need-go need-postgres ## Measure the outbox with a million wait
 bench-erasure: | need-go need-postgres ## Measure the erasure of a user in databases of 1, 6 and 12 million records, on both engines: about fifteen minutes
 	@$(GO) run ./test/erasure -engine sqlite $(ARGS)
 	@$(GO) run ./test/erasure -engine postgres $(ARGS)
+
+sizing: $(BIN) | need-postgres ## Measure what users, groups, flows and webhooks cost, and print the tables of docs/operating.md: about ten minutes, on an idle machine
+	@$(GO) run ./test/sizing -measure $(BIN)
+	@$(GO) run ./test/sizing -table
 
 bench-timelines: | need-go need-postgres ## Measure retention in a database of ten million timelines, on both engines: about half an hour
 	@$(GO) run ./test/timelines -engine sqlite $(ARGS)
