@@ -13,9 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
@@ -26,6 +28,7 @@ import (
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
+	"github.com/beckon-im/beckon/internal/presence"
 	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/relay"
@@ -47,6 +50,7 @@ import (
 // except draining (atomic).
 type Server struct {
 	cfg       Config
+	node      string // the unique name of this run
 	addresses *address.Limits
 	store     *store.Store
 	delivery  *delivery.Delivery
@@ -67,7 +71,8 @@ type Server struct {
 	metrics   *prometheus.Registry
 	meters    meters
 	bus       *delivery.NATS // nil = single node
-	presence  *delivery.Presence
+	members   *delivery.Members
+	presence  *presence.Presence
 	ready     chan struct{}
 	draining  atomic.Bool
 	drained   chan struct{}
@@ -80,7 +85,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{}), drained: make(chan struct{})}
+	s := &Server{cfg: cfg, node: uuid.NewString()[:8], metrics: prometheus.NewRegistry(),
+		ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
 	if s.addresses, err = address.New(cfg.addresses()); err != nil {
 		return nil, err
@@ -121,7 +127,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Log: s.cfg.Log})
+	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Complete: s.hearsAll, Log: s.cfg.Log})
 	var nodes gateway.Nodes
 	if s.bus != nil {
 		nodes = s.bus
@@ -160,7 +166,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 	s.signaling = signaling.New(s.store, sessions,
 		signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
 			OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second),
-			MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked,
+			MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Share: s.share, DropBlocked: s.cfg.DropBlocked,
 			RoomPolicy: s.cfg.RoomPolicy,
 			Pushes:     offlinepush.Pushes{Posted: s.pushes.Posted, Devices: s.pushes.Devices(), HasTokens: s.pushes.HasTokens},
 			Pushed:     s.pushes.Queue().Wake, Log: s.cfg.Log})
@@ -193,12 +199,14 @@ func (s *Server) sessions() sessions {
 	if s.bus == nil {
 		return s.gateway
 	}
-	s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
-		s.users.PresenceChanged(user, online)
-		if !online {
-			s.signaling.DeviceOffline(user) // its node may have died with its sessions
-		}
-	})
+	s.presence = presence.New(presence.Options{Node: s.node, Wire: s.bus, Keepers: s.members,
+		Local: s.gateway, Watched: func(user string) bool { return s.delivery.Reads(im.StatusTopic(user)) },
+		OnChange: func(user string, online bool) {
+			s.users.PresenceChanged(user, online)
+			if !online {
+				s.signaling.DeviceOffline(user) // its node may have died with its sessions
+			}
+		}})
 	return s.presence
 }
 
@@ -296,8 +304,50 @@ func (s *Server) connectBus() (delivery.Bus, error) {
 		s.cfg.Log.Warn("uploaded files stay on one node: set a shared files URL")
 	}
 	var err error
-	s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.ClusterID(), s.cfg.Log)
-	return s.bus, err
+	if s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.ClusterID(), s.node, s.cfg.Log); err != nil {
+		return nil, err
+	}
+	s.members = delivery.NewMembers(s.node, s.store.Register(), s.bus, s.cfg.Log)
+	s.registerBus()
+	return s.bus, nil
+}
+
+// joinCluster starts the bus and the membership of a cluster. leave ends them: it sends the last records to the other
+// nodes first.
+func (s *Server) joinCluster(ctx context.Context) (leave func() error) {
+	if s.bus == nil {
+		return func() error { return nil }
+	}
+	base := ctx
+	ctx, stop := context.WithCancel(base)
+	var running errgroup.Group
+	running.Go(func() error { return s.bus.Run(ctx) })
+	running.Go(func() error { return s.members.Run(ctx) })
+	return func() error {
+		stop()
+		err := running.Wait()
+		if s.bus.Finished() {
+			s.members.Leave(base)
+		}
+		return err
+	}
+}
+
+// hearsAll reports whether this node would notice the loss of any record from another node.
+func (s *Server) hearsAll() bool {
+	if s.members == nil {
+		return !s.store.Shared()
+	}
+	return s.members.Complete()
+}
+
+// share returns this node's share of the work that any node can do.
+func (s *Server) share() store.Share {
+	if s.members == nil {
+		return store.Share{Count: 1}
+	}
+	index, count := s.members.Share()
+	return store.Share{Index: index, Count: count}
 }
 
 // presenceChanged publishes a change of a user's devices on this node; edge is set for the first connect and the last
@@ -321,8 +371,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.signaling.Restore(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	close(s.ready)
-	// Shutdown order: drain devices, stop sessions and deadlines, then the store, which completes their transactions, and
+	// Shutdown order: drain devices, stop sessions and deadlines, then the store, which completes their transactions, then
 	// the bus.
 	stopStore, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -333,9 +382,7 @@ func (s *Server) Run(ctx context.Context) error {
 		defer fail() // the server cannot run without the store
 		return s.store.Run(stopStore)
 	})
-	if s.bus != nil {
-		storing.Go(func() error { return s.bus.Run(stopStore) })
-	}
+	leaveCluster := s.joinCluster(context.WithoutCancel(ctx))
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()
 	g, gctx := errgroup.WithContext(serving)
@@ -366,9 +413,16 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.signaling.NodeLost) })
 	}
+	g.Go(func() error {
+		if s.members != nil {
+			s.members.Await(gctx) // otherwise its answers would lack the devices of other nodes
+		}
+		close(s.ready)
+		return nil
+	})
 	err := g.Wait()
 	cancel()
-	err = errors.Join(err, storing.Wait())
+	err = errors.Join(err, storing.Wait(), leaveCluster())
 	s.api.Wait() // pending calls have been refused by now
 	return errors.Join(err, s.Close())
 }

@@ -35,8 +35,8 @@ type Config struct {
 	// Writers is the number of connections that commit to PostgreSQL concurrently. With more, batches are smaller and cost
 	// more per action. Default: 2.
 	Writers int
-	// Sweep is the interval at which a node compares delivered events with the database, and so the maximum delay of an
-	// event whose NATS message was lost. Default: 2 s.
+	// Sweep is the interval at which a node compares delivered events with the database while it does not reach all other
+	// nodes over NATS, and so the maximum delay of an event then. Default: 2 s.
 	Sweep time.Duration
 	// Drain is the period over which a stopping node moves its devices to other nodes. Default: 10 s with NATS, else none.
 	// Negative: none.

@@ -58,6 +58,24 @@ func (m meters) pushed(p protocol.PushProvider, outcome string) {
 	m.push.WithLabelValues(string(p), outcome).Inc()
 }
 
+// registerBus registers the metrics of a node of a cluster.
+func (s *Server) registerBus() {
+	gauge := func(name, help string, of func() float64) {
+		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
+	}
+	gauge("beckon_nodes", "Nodes of the cluster that this node hears over NATS, with itself.",
+		func() float64 { return float64(s.nodes()) })
+	gauge("beckon_bus_complete", "1 if this node hears all nodes of the cluster over NATS, else 0.", func() float64 {
+		if s.members.Complete() {
+			return 1
+		}
+		return 0
+	})
+	s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "beckon_bus_losses_total",
+		Help: "Losses of messages from other nodes, one for each node and shard. Their events were read from the database."},
+		func() float64 { return float64(s.bus.Losses()) }))
+}
+
 // register registers the metrics that are computed at scrape time.
 func (s *Server) register() {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -7,59 +7,131 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// codecVersion is the first byte of encoded records. Records are sent between nodes in a compact binary form, because
-// one event is encoded once and decoded by many nodes. After the version follow, for each record, its numbers as
-// varints and its texts with length prefixes. The topic is in the subject.
-const codecVersion = 1
+// Messages between nodes have a compact binary form, because one event is encoded once and decoded by many nodes:
+//
+//	version (1 byte), kind (1 byte), counter (8 bytes), sender (length, text), contents
+//
+// The counter is that of the sender and the shard; messages outside shards have 0. Texts have their length before them,
+// and numbers are varints. Records are their topic (empty: that of the record before), numbers, texts and body.
+const (
+	codecVersion = 2
+	counterAt    = 2 // offset of the counter
+	headerSize   = 10
+)
 
-var errMalformed = errors.New("delivery: malformed records")
+// Kinds of messages.
+const (
+	kindRecords  = 'r'
+	kindMessage  = 'm'
+	kindCounters = 'c'
+)
 
-func encode(records []txn.Record) []byte {
-	size := 1
-	for i := range records {
-		r := &records[i]
-		size += 40 + len(r.Device) + len(r.Listen) + len(r.Audience) + len(r.Body)
-	}
-	b := append(make([]byte, 0, size), codecVersion)
-	for i := range records {
-		r := &records[i]
-		b = binary.AppendUvarint(b, r.Seq)
-		b = binary.AppendVarint(b, r.At)
-		for _, text := range []string{r.Device, r.Listen, r.Audience} {
-			b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
-		}
-		b = append(binary.AppendUvarint(b, uint64(len(r.Body))), r.Body...)
-	}
-	return b
+var errMalformed = errors.New("delivery: malformed message")
+
+// envelope returns the beginning of a message, with space for its contents.
+func envelope(kind byte, sender string, size int) []byte {
+	b := make([]byte, headerSize, headerSize+1+len(sender)+size)
+	b[0], b[1] = codecVersion, kind
+	return appendText(b, sender)
 }
 
-func decode(topic string, b []byte) ([]txn.Record, error) {
-	if len(b) == 0 || b[0] != codecVersion {
-		return nil, errMalformed // of another version; the sweep fetches the records
+// open splits a message into its header and contents.
+func open(b []byte) (kind byte, counter uint64, sender, contents []byte, err error) {
+	if len(b) < headerSize || b[0] != codecVersion {
+		return 0, 0, nil, nil, errMalformed // of another version
 	}
-	b = b[1:]
+	r := reader{b: b[headerSize:]}
+	sender = r.text()
+	if r.failed || len(sender) == 0 {
+		return 0, 0, nil, nil, errMalformed
+	}
+	return b[1], binary.BigEndian.Uint64(b[counterAt:]), sender, r.b, nil
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// recordSize is the space that a record needs at most, beside its texts.
+const recordSize = 48
+
+func sizeOf(r *txn.Record) int {
+	return recordSize + len(r.Topic) + len(r.Device) + len(r.Listen) + len(r.Audience) + len(r.Body)
+}
+
+// appendRecord appends a record; last is the topic of the record before.
+func appendRecord(b []byte, r *txn.Record, last string) []byte {
+	topic := r.Topic
+	if topic == last {
+		topic = ""
+	}
+	b = binary.AppendUvarint(appendText(b, topic), r.Seq)
+	b = binary.AppendVarint(b, r.At)
+	b = appendText(appendText(appendText(b, r.Device), r.Listen), r.Audience)
+	return append(binary.AppendUvarint(b, uint64(len(r.Body))), r.Body...)
+}
+
+// decode returns the records of topics that this node reads.
+func decode(b []byte, reads func(topic []byte) bool) ([]txn.Record, error) {
 	var list []txn.Record
-	for len(b) > 0 {
-		r := txn.Record{Topic: topic}
-		var n int
-		if r.Seq, n = binary.Uvarint(b); n <= 0 {
-			return nil, errMalformed
-		}
-		b = b[n:]
-		if r.At, n = binary.Varint(b); n <= 0 {
-			return nil, errMalformed
-		}
-		b = b[n:]
-		var texts [4][]byte
-		for i := range texts {
-			size, n := binary.Uvarint(b)
-			if n <= 0 || size > uint64(len(b)-n) {
-				return nil, errMalformed
+	var topic string // of the last record, if it is read
+	read := false
+	for r := (reader{b: b}); len(r.b) > 0; {
+		if name := r.text(); len(name) > 0 {
+			if read = reads(name); read {
+				topic = string(name)
 			}
-			texts[i], b = b[n:n+int(size)], b[n+int(size):]
 		}
-		r.Device, r.Listen, r.Audience, r.Body = string(texts[0]), string(texts[1]), string(texts[2]), texts[3]
-		list = append(list, r)
+		seq, at := r.number(), r.signed()
+		device, listen, audience, body := r.text(), r.text(), r.text(), r.text()
+		if r.failed {
+			return nil, errMalformed
+		}
+		if read {
+			list = append(list, txn.Record{Topic: topic, Seq: seq, At: at, Device: string(device), Listen: string(listen),
+				Audience: string(audience), Body: body})
+		}
 	}
 	return list, nil
 }
+
+// reader reads numbers and texts. After the first malformed one it has failed, and returns zero values.
+type reader struct {
+	b      []byte
+	failed bool
+}
+
+func (r *reader) number() uint64 {
+	v, n := binary.Uvarint(r.b)
+	return v * r.skip(n)
+}
+
+func (r *reader) signed() int64 {
+	v, n := binary.Varint(r.b)
+	return v * int64(r.skip(n))
+}
+
+// skip advances by n bytes; 0 or less is malformed. It returns 1, or 0 after a failure.
+func (r *reader) skip(n int) uint64 {
+	if n <= 0 || r.failed {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return 1
+}
+
+func (r *reader) text() []byte {
+	size := r.number()
+	if size > uint64(len(r.b)) {
+		r.fail()
+	}
+	if r.failed {
+		return nil
+	}
+	text := r.b[:size:size]
+	r.b = r.b[size:]
+	return text
+}
+
+func (r *reader) fail() { r.failed, r.b = true, nil }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,9 +30,11 @@ type Log interface {
 type Bus interface {
 	// Publish sends records to all nodes, including this one.
 	Publish(records []txn.Record)
-	// OnRecords sets the handler of received records; a nil slice means that records may have been lost. It is called
-	// once, before all other methods.
-	OnRecords(func([]txn.Record))
+	// OnRecords sets the handler of received records, of topics that this node reads; a nil slice means that records of
+	// any topic may have been lost. It is called once, before all other methods.
+	OnRecords(handle func([]txn.Record), reads func(topic []byte) bool)
+	// OnLoss adds a handler of losses of messages of a node in some shards. It is called before all other methods.
+	OnLoss(func(node string, shards []int))
 	// Subscribe and Unsubscribe set the topics that this node reads. They are counted: each Subscribe needs one
 	// Unsubscribe.
 	Subscribe(topic string) error
@@ -49,29 +52,38 @@ type Readers interface {
 
 // Options configures a Delivery. The zero value is valid.
 type Options struct {
-	// Sweep is the interval at which the heads in the log are compared with the delivered sequences. A lost hint delays a
-	// record by at most Sweep + Grace. Default: 2 s.
+	// Sweep is the interval at which the heads in the log are compared with the delivered sequences, while Complete
+	// reports false. A lost hint delays a record by at most Sweep + Grace. Default: 2 s.
 	Sweep time.Duration
+	// Complete reports whether the bus would report every loss. The heads are then compared once a minute, and those of
+	// the shards in which something was lost. Default: false.
+	Complete func() bool
 	// Grace is the delay before a gap is fetched from the log, because records of two nodes may cross. Default: 30 ms.
 	Grace time.Duration
 	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Delivery delivers records to readers. mu guards feeds, gapMu guards gaps.
+// Delivery delivers records to readers. mu guards feeds, lostMu guards lost and all, gapMu guards gaps and retries.
 type Delivery struct {
 	log     Log
 	bus     Bus
 	readers Readers
 	opt     Options
 	wake    chan struct{} // wakes the sweep: records may have been lost
+	failed  atomic.Bool   // a sweep failed
 
 	mu    sync.RWMutex
 	feeds map[string]*feed
 
-	gapMu  sync.Mutex
-	gaps   map[string]struct{}
-	gapped chan struct{} // signals that gaps is not empty
+	lostMu sync.Mutex
+	lost   map[int]struct{} // shards in which records may have been lost
+	all    bool             // in any shard
+
+	gapMu   sync.Mutex
+	gaps    map[string]struct{}
+	retries map[string]struct{} // gaps that could not be fetched
+	gapped  chan struct{}       // signals that gaps is not empty
 }
 
 // Limits of reads from the log.
@@ -80,12 +92,19 @@ const (
 	fetchBytes = 1 << 20
 	fetchers   = 4    // gaps fetched concurrently
 	sweepPage  = 2000 // heads read per query
+
+	checkEvery = 250 * time.Millisecond // interval of asking whether the bus is complete
+	fullSweep  = time.Minute            // interval of comparing all heads while nothing is lost
+	sweepRest  = 100 * time.Millisecond // after a sweep, so that many losses share the next one
 )
 
 // New returns a Delivery. Serve must set the readers before records arrive.
 func New(log Log, bus Bus, opt Options) *Delivery {
 	if opt.Sweep == 0 {
 		opt.Sweep = 2 * time.Second
+	}
+	if opt.Complete == nil {
+		opt.Complete = func() bool { return false }
 	}
 	if opt.Log == nil {
 		opt.Log = slog.Default()
@@ -94,8 +113,10 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 		opt.Grace = 30 * time.Millisecond
 	}
 	d := &Delivery{log: log, bus: bus, opt: opt, wake: make(chan struct{}, 1), feeds: map[string]*feed{},
-		gaps: map[string]struct{}{}, gapped: make(chan struct{}, 1)}
-	bus.OnRecords(d.receive)
+		lost: map[int]struct{}{}, gaps: map[string]struct{}{}, retries: map[string]struct{}{},
+		gapped: make(chan struct{}, 1)}
+	bus.OnRecords(d.receive, d.reads)
+	bus.OnLoss(func(_ string, shards []int) { d.noteLoss(shards) })
 	return d
 }
 
@@ -129,6 +150,12 @@ func (d *Delivery) Begin(topic string, head uint64) {
 
 // Reads reports whether a topic has readers on this node.
 func (d *Delivery) Reads(topic string) bool { return d.feed(topic) != nil }
+
+func (d *Delivery) reads(topic []byte) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.feeds[string(topic)] != nil
+}
 
 // Close stops delivering a topic on this node.
 func (d *Delivery) Close(topic string) error {
@@ -167,7 +194,7 @@ func (d *Delivery) Watched() []string {
 // receive handles records from the bus.
 func (d *Delivery) receive(records []txn.Record) {
 	if records == nil {
-		signal(d.wake)
+		d.noteLoss(nil)
 	}
 	for i := range records {
 		f := d.feed(records[i].Topic)
@@ -191,6 +218,24 @@ func (d *Delivery) noteGap(topic string) {
 	signal(d.gapped)
 }
 
+// retryLater notes that a gap could not be fetched.
+func (d *Delivery) retryLater(topic string) {
+	d.gapMu.Lock()
+	defer d.gapMu.Unlock()
+	d.retries[topic] = struct{}{}
+}
+
+// retry fetches the gaps again that could not be fetched.
+func (d *Delivery) retry() {
+	d.gapMu.Lock()
+	defer d.gapMu.Unlock()
+	if len(d.retries) > 0 {
+		maps.Copy(d.gaps, d.retries)
+		clear(d.retries)
+		signal(d.gapped)
+	}
+}
+
 func (d *Delivery) takeGaps() map[string]struct{} {
 	d.gapMu.Lock()
 	defer d.gapMu.Unlock()
@@ -206,20 +251,63 @@ func (d *Delivery) deliver(r txn.Record) {
 	}
 }
 
+// noteLoss notes that records of some shards may have been lost; without shards, of any.
+func (d *Delivery) noteLoss(shards []int) {
+	d.lostMu.Lock()
+	defer d.lostMu.Unlock()
+	d.all = d.all || len(shards) == 0
+	for _, s := range shards {
+		d.lost[s] = struct{}{}
+	}
+	signal(d.wake)
+}
+
+func (d *Delivery) takeLoss() (shards map[int]struct{}, all bool) {
+	d.lostMu.Lock()
+	defer d.lostMu.Unlock()
+	shards, all = d.lost, d.all
+	d.lost, d.all = map[int]struct{}{}, false
+	return shards, all
+}
+
 // Run fetches gaps and sweeps until ctx ends.
 func (d *Delivery) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return d.closeGaps(ctx) })
-	t := time.NewTicker(d.opt.Sweep)
+	t := time.NewTicker(min(d.opt.Sweep, checkEvery))
 	defer t.Stop()
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	swept, retried, complete := time.Now(), time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
 			return g.Wait()
 		case <-t.C:
+			was, since := complete, time.Since(swept)
+			complete = d.opt.Complete()
+			if complete != was || since >= fullSweep ||
+				since >= d.opt.Sweep && (!complete || d.failed.Swap(false)) {
+				d.noteLoss(nil)
+			}
+			if time.Since(retried) >= d.opt.Sweep {
+				retried = time.Now()
+				d.retry()
+			}
 		case <-d.wake:
 		}
-		d.reconcile(ctx)
+		shards, all := d.takeLoss()
+		if all {
+			swept = time.Now()
+		}
+		if all || len(shards) > 0 {
+			d.reconcile(ctx, shards, all)
+		}
+		rest.Reset(sweepRest)
+		select {
+		case <-ctx.Done():
+		case <-rest.C:
+		}
 	}
 }
 
@@ -264,6 +352,7 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 			if ctx.Err() == nil {
 				d.opt.Log.Warn("gap fetch failed", "topic", topic, "after", after, "error", err)
 			}
+			d.retryLater(topic)
 			return
 		}
 		if p.Floor > after { // trimmed before it was delivered here
@@ -273,23 +362,31 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 			f.offer(p.Records[i], d.deliver)
 		}
 		if len(p.Records) == 0 {
+			d.retryLater(topic) // the record is not readable yet
 			return
 		}
 	}
 }
 
-// reconcile finds the topics that are behind their heads in the log. Records that are still on their way get the grace
-// period of a gap.
-func (d *Delivery) reconcile(ctx context.Context) {
+// reconcile finds the topics of some shards, or of all, that are behind their heads in the log. Records that are still
+// on their way get the grace period of a gap.
+func (d *Delivery) reconcile(ctx context.Context, shards map[int]struct{}, all bool) {
 	d.mu.RLock()
 	topics := slices.Collect(maps.Keys(d.feeds))
 	d.mu.RUnlock()
+	if !all {
+		topics = slices.DeleteFunc(topics, func(t string) bool {
+			_, lost := shards[Shard(t)]
+			return !lost
+		})
+	}
 	for page := range slices.Chunk(topics, sweepPage) {
 		heads, err := d.log.Heads(ctx, page)
 		if err != nil {
 			if ctx.Err() == nil {
 				d.opt.Log.Warn("sweep failed", "retry_in", d.opt.Sweep, "error", err)
 			}
+			d.failed.Store(true)
 			return
 		}
 		for t, head := range heads {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type memory struct {
 	mu     sync.Mutex
 	topics map[string][]txn.Record
 	broken bool
+	heads  int // that were read
 }
 
 func (m *memory) append(topic string, n int) []txn.Record {
@@ -37,6 +39,12 @@ func (m *memory) append(topic string, n int) []txn.Record {
 		list = append(list, r)
 	}
 	return list
+}
+
+func (m *memory) read() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.heads
 }
 
 func (m *memory) breakDown(broken bool) {
@@ -69,6 +77,7 @@ func (m *memory) Heads(_ context.Context, topics []string) (map[string]uint64, e
 	for _, t := range topics {
 		heads[t] = uint64(len(m.topics[t]))
 	}
+	m.heads += len(topics)
 	return heads, nil
 }
 
@@ -229,4 +238,67 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	if n := e.count("user:a"); n != 3 {
 		t.Errorf("%d records were delivered to a topic without readers", n)
 	}
+}
+
+// reporting is a bus that loses everything, and reports losses on request.
+type reporting struct {
+	Local
+	loss func(string, []int)
+}
+
+func (*reporting) Publish([]txn.Record)           {}
+func (r *reporting) OnLoss(f func(string, []int)) { r.loss = f }
+
+// TestSweepOfLosses: while the bus reports all losses, only the heads of the shards concerned are read, and all of them
+// once a minute. A failed read is repeated.
+func TestSweepOfLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, bus, e := &memory{topics: map[string][]txn.Record{}}, &reporting{}, &ears{heard: map[string][]uint64{}}
+		var complete atomic.Bool
+		complete.Store(true)
+		d := New(log, bus, Options{Sweep: time.Second, Complete: complete.Load, Log: quiet()})
+		d.Serve(e)
+		const topics = 500
+		for i := range topics {
+			if err := log.open(d, fmt.Sprint("user:", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		after := func(wait time.Duration, least, most int) {
+			t.Helper()
+			before := log.read()
+			time.Sleep(wait)
+			synctest.Wait()
+			if n := log.read() - before; n < least || n > most {
+				t.Errorf("in %v %d heads were read, want %d to %d", wait, n, least, most)
+			}
+		}
+		after(5*time.Second, topics, topics) // once, at the start
+		after(30*time.Second, 0, 0)
+		log.append("user:7", 3)
+		log.breakDown(true)
+		bus.loss("node", []int{Shard("user:7")})
+		after(500*time.Millisecond, 0, 0)
+		log.breakDown(false)
+		after(2*time.Second, topics, topics) // after a failure
+		if n := e.count("user:7"); n != 3 {
+			t.Errorf("%d of 3 records were delivered", n)
+		}
+		log.append("user:8", 2)
+		bus.loss("node", []int{Shard("user:8")})
+		after(500*time.Millisecond, 1, 5)
+		if n := e.count("user:8"); n != 2 {
+			t.Errorf("%d of 2 records were delivered", n)
+		}
+		after(2*time.Minute, 2*topics, 2*topics)
+		complete.Store(false)
+		after(10*time.Second, 9*topics, 10*topics)
+		complete.Store(true)
+		after(10*time.Second, topics, 2*topics)
+		stop()
+		<-done
+	})
 }

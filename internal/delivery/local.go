@@ -12,7 +12,10 @@ func NewLocal() *Local { return &Local{} }
 func (l *Local) Publish(records []txn.Record) { l.receive(records) }
 
 // OnRecords sets the handler of records.
-func (l *Local) OnRecords(f func([]txn.Record)) { l.receive = f }
+func (l *Local) OnRecords(f func([]txn.Record), _ func([]byte) bool) { l.receive = f }
+
+// OnLoss does nothing: no record is lost.
+func (l *Local) OnLoss(func(string, []int)) {}
 
 // Subscribe does nothing: this node receives all records.
 func (l *Local) Subscribe(string) error { return nil }

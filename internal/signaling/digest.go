@@ -73,7 +73,7 @@ func (e *Service) digestLoop(ctx context.Context) error {
 		for id, g := range e.digests.take() {
 			e.digest(ctx, id, g)
 		}
-		pause.Reset(digestEvery * time.Duration(e.opt.Nodes()))
+		pause.Reset(e.digestPause())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -82,16 +82,22 @@ func (e *Service) digestLoop(ctx context.Context) error {
 	}
 }
 
+// digestPause is the interval of this node's share of the digests.
+func (e *Service) digestPause() time.Duration {
+	return digestEvery * time.Duration(e.opt.Share().Count)
+}
+
 // digest appends the counts of an invitation to its group's timeline, once for each version.
 func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
-	r, ok, err := e.route(ctx, id)
-	if err != nil {
-		e.log.Warn("digest route lookup failed", "inviteID", id, "error", err,
-			"retry_in", digestEvery*time.Duration(e.opt.Nodes()))
-		e.digests.note(id, "", 0)
-		return
+	done := func(err error) {
+		if err != nil {
+			e.log.Warn("digest failed", "inviteID", id, "error", err, "retry_in", e.digestPause())
+			e.digests.note(id, "", 0)
+		}
 	}
-	if !ok {
+	r, ok, err := e.route(ctx, id)
+	if err != nil || !ok {
+		done(err)
 		return
 	}
 	reads := txn.ReadSet{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}
@@ -107,11 +113,5 @@ func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 		tx.PutInvitation(*v)
 		tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
 		return nil
-	}, func(err error) {
-		if err != nil {
-			e.log.Warn("digest write failed", "inviteID", id, "error", err,
-				"retry_in", digestEvery*time.Duration(e.opt.Nodes()))
-			e.digests.note(id, "", 0)
-		}
-	})
+	}, done)
 }

@@ -17,6 +17,7 @@ const (
 	adoptEvery  = time.Second            // interval of the search for invitations of other nodes
 	adoptAhead  = time.Second            // search horizon
 	adoptLater  = 300 * time.Millisecond // head start of the node that opened the invitation
+	adoptAll    = time.Second            // lateness at which all nodes take it
 	adoptPage   = 1000
 )
 
@@ -48,7 +49,7 @@ func (e *Service) expireLoop(ctx context.Context) error {
 	}
 }
 
-// stillOpen filters out invitations that ended on another node, which costs much less than a transaction for each.
+// stillOpen filters out invitations that ended on another node: cheaper than a transaction for each.
 func (e *Service) stillOpen(ctx context.Context, ids []string) []string {
 	if len(ids) == 0 || !e.store.Shared() {
 		return ids
@@ -68,8 +69,8 @@ func (e *Service) stillOpen(ctx context.Context, ids []string) []string {
 	return left
 }
 
-// adoptLoop finds invitations that are due soon and whose node may be lost, until ctx ends. A deadline fired by two
-// nodes is announced once, because the first transaction decides it.
+// adoptLoop finds invitations that are due soon and whose node may be lost, until ctx ends. Of two nodes that fire a
+// deadline the first one decides.
 func (e *Service) adoptLoop(ctx context.Context) error {
 	if !e.store.Shared() {
 		return nil
@@ -89,9 +90,10 @@ func (e *Service) adoptLoop(ctx context.Context) error {
 }
 
 func (e *Service) adopt(ctx context.Context) error {
-	by, after := e.store.Now()+adoptAhead.Milliseconds(), store.Deadline{}
+	now, after, share := e.store.Now(), store.Deadline{}, e.opt.Share()
+	by, late := now+adoptAhead.Milliseconds(), now-adoptAll.Milliseconds()
 	for {
-		list, err := e.store.DueSoon(ctx, by, after, adoptPage)
+		list, err := e.store.DueSoon(ctx, by, after, share, late, adoptPage)
 		if err != nil {
 			return err
 		}
@@ -103,17 +105,17 @@ func (e *Service) adopt(ctx context.Context) error {
 			break
 		}
 	}
-	late, err := e.store.DigestPending(ctx)
+	pending, err := e.store.DigestPending(ctx)
 	if err != nil {
 		return err
 	}
-	for _, id := range late {
+	for _, id := range pending {
 		if e.digests.late[id] { // the node that took the answers has sent no digest for one interval
 			e.digests.note(id, "", 0)
 		}
 	}
 	e.digests.late = map[string]bool{}
-	for _, id := range late {
+	for _, id := range pending {
 		e.digests.late[id] = true
 	}
 	return nil

@@ -25,8 +25,8 @@ type Options struct {
 	// LargeGroup is the number of members above which a group is large: in a large group, members other than the inviter
 	// receive digests of the answers, at most five a second, and the inviter receives every answer. Default: 500.
 	LargeGroup int
-	// Nodes returns the number of nodes, which share the limit of five digests a second. Default: 1.
-	Nodes func() int
+	// Share returns this node's share of the deadlines, and of the five digests a second. Default: all.
+	Share func() store.Share
 	// DropBlocked makes an invitation to a user that blocks the inviter appear to succeed, without any event for the
 	// invitee. Default: it is refused with 20007.
 	DropBlocked bool
@@ -66,8 +66,8 @@ func New(s *store.Store, p offlinepush.Presence, opt Options) *Service {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	if opt.Nodes == nil {
-		opt.Nodes = func() int { return 1 }
+	if opt.Share == nil {
+		opt.Share = func() store.Share { return store.Share{Count: 1} }
 	}
 	if opt.Pushed == nil {
 		opt.Pushed = func() {}

@@ -190,9 +190,15 @@ func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
 	})
 }
 
-// DueSoon reads a page of the open invitations that are due by a time, after one of them.
-func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int) ([]Deadline, error) {
-	return sqldb.All(ctx, s.db, scanDeadline, queries.Text("DueSoon"), by, after.Due, after.InviteID, limit)
+// Share is one of Count equal shares of the deadlines.
+type Share struct{ Index, Count int }
+
+// DueSoon reads a page of the open invitations of a share that are due by a time, after one of them, and of those of
+// all shares that were due before late.
+func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, share Share, late int64, limit int) ([]Deadline,
+	error) {
+	return sqldb.All(ctx, s.db, scanDeadline, queries.Text("DueSoon"), by, after.Due, after.InviteID, limit, share.Count,
+		share.Index, late)
 }
 
 // StillOpen returns those of some invitations that are open.

@@ -278,7 +278,9 @@ func TestUpgradeWhileRunning(t *testing.T) {
 		t.Error(err)
 	}
 	storetest.Run(t, stores[0], nil)
-	if due, err := stores[0].DueSoon(t.Context(), stores[0].Now(), store.Deadline{}, 10); err != nil || len(due) != 0 {
+	now := stores[0].Now()
+	if due, err := stores[0].DueSoon(t.Context(), now, store.Deadline{}, store.Share{Count: 1}, now, 10); err != nil ||
+		len(due) != 0 {
 		t.Error(due, err)
 	}
 	for w, n := range done {

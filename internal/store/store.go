@@ -202,6 +202,12 @@ func (s *Store) ClusterID() string { return s.clusterID }
 // Shared reports whether other nodes write the same database.
 func (s *Store) Shared() bool { return s.db.Shared() }
 
+// Register returns the list of the nodes that share the database; nil = nodes do not share it.
+func (s *Store) Register() *postgres.DB {
+	d, _ := s.db.(*postgres.DB)
+	return d
+}
+
 // Reachable reports whether the last attempt to reach the database succeeded.
 func (s *Store) Reachable() bool { return !s.gaveUp.Load() && !s.unreachable.Load() }
 

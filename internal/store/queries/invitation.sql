@@ -122,9 +122,10 @@ FROM invitation
 WHERE open > 0;
 
 -- name: DueSoon
--- Index: invitation_due, which PostgreSQL alone has: only nodes that share a database ask.
+-- Index: invitation_due, which PostgreSQL alone has: only nodes that share a database ask. Each node asks for its share,
+-- by the time, and for those that are later than $7.
 SELECT id, due
 FROM invitation
-WHERE open > 0 AND due > 0 AND due <= $1 AND (due > $2 OR due = $2 AND id > $3)
+WHERE open > 0 AND due > 0 AND due <= $1 AND (due > $2 OR due = $2 AND id > $3) AND (due % $5 = $6 OR due < $7)
 ORDER BY due, id
 LIMIT $4;

@@ -1,4 +1,4 @@
-package delivery
+package presence
 
 import (
 	"context"
@@ -9,7 +9,10 @@ import (
 )
 
 // answering is a messenger with another node that responds to requests.
-type answering struct{ answer message }
+type answering struct {
+	Messenger
+	answer answer
+}
 
 func (*answering) PublishMessage(string, []byte) {}
 func (a *answering) Request(context.Context, string, []byte, int) [][]byte {
@@ -20,8 +23,16 @@ func (a *answering) Request(context.Context, string, []byte, int) [][]byte {
 	return [][]byte{b}
 }
 func (*answering) OnMessage(func(string, []byte, func([]byte))) {}
+func (*answering) OnHeartbeat(func(string))                     {}
+func (*answering) OnLoss(func(string, []int))                   {}
 func (*answering) Subscribe(string) error                       { return nil }
 func (*answering) Unsubscribe(string) error                     { return nil }
+
+// keptBy is the node that keeps all shards.
+type keptBy string
+
+func (k keptBy) Keeper(int) string        { return string(k) }
+func (k keptBy) Others() ([]string, bool) { return []string{string(k)}, true }
 
 // lone has no devices, and records which remote devices replace them.
 type lone struct{ madeRoom [][]protocol.Device }
@@ -41,8 +52,10 @@ func (l *lone) EvictReplaced(_ string, others []protocol.Device, _ bool) {
 func TestComingAfterThoseThere(t *testing.T) {
 	for there, want := range map[int64]int64{900: 1000, 1000: 1001, 1500: 1501, 2999: 3000, 3000: 1000, 60_000: 1000} {
 		here := &lone{}
-		p := NewPresence(&answering{message{Node: "b",
-			Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
+		p := New(Options{Node: "a", Keepers: keptBy("b"), Local: here,
+			Wire: &answering{answer: answer{Complete: true,
+				Nodes: map[string]devices{"b": {Devices: []protocol.Device{{DeviceID: "same", ConnectedAt: there}}}}}},
+			Watched: func(string) bool { return false }, OnChange: func(string, bool) {}})
 		if at := p.BeforeOnline("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
 			t.Errorf("with a device of %d the connect time is %d, not %d", there, at, want)
 		}
