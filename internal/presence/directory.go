@@ -278,6 +278,20 @@ const (
 	confirmAfter   = 2 * time.Second
 )
 
+// tidy removes the entries, in the shards of other keepers, of users without a device on this node; here has those with
+// one, sorted. Such entries are left when a keeper changes, or when the last device leaves while an answer arrives.
+func (d *directory) tidy(here []string, now time.Time) {
+	for shard, kept := range d.kept {
+		if kept {
+			continue
+		}
+		d.remove(shard, func(user string, e remoteDevices) bool {
+			_, is := slices.BinarySearch(here, user)
+			return !is && now.Sub(e.at) > confirmAfter
+		})
+	}
+}
+
 // purge removes entries that are only remembered.
 func (d *directory) purge(now time.Time) {
 	maps.DeleteFunc(d.left, func(node string, at time.Time) bool {

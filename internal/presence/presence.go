@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -75,7 +76,7 @@ type Presence struct {
 	node     string
 
 	publishing sync.Mutex
-	version    uint64 // of the messages of this node; publishing guards it
+	version    atomic.Uint64 // of the messages of this node; devices that are read after it are at least as new
 
 	tasks chan func() // that may wait: evictions
 
@@ -84,7 +85,9 @@ type Presence struct {
 	pending  map[string][]pendingDevice // devices admitted but not connected yet, by user
 	rejoined bool                       // a new node appeared: its earlier messages are unknown
 	asked    map[int]string             // shards of which a keeper asked for the state
-	missed   map[int]int                // shards in which changes of statuses may have been lost: see statusQueries
+	// unanswered has the shards with a query that a node did not answer, with the time of the first one.
+	unanswered map[int]time.Time
+	missed     map[int]int // shards in which changes of statuses may have been lost: see statusQueries
 }
 
 // pendingDevice is a device that was admitted but is not connected yet. This node is subscribed to the topic of its
@@ -117,10 +120,11 @@ type message struct {
 	Except  string            `json:"but,omitempty"`
 	Users   []string          `json:"users,omitempty"`
 
-	Digests map[int]digest                `json:"digests,omitempty"` // by shard
-	Shards  []int                         `json:"shards,omitempty"`
-	State   map[string][]protocol.Device  `json:"state,omitempty"`  // the sender's devices of the users of a shard
-	Shared  map[string]map[string]devices `json:"shared,omitempty"` // devices by user and node
+	Digests  map[int]digest                `json:"digests,omitempty"`  // by shard
+	Complete bool                          `json:"complete,omitempty"` // the keeper knows the devices on all nodes
+	Shards   []int                         `json:"shards,omitempty"`
+	State    map[string][]protocol.Device  `json:"state,omitempty"`  // the sender's devices of the users of a shard
+	Shared   map[string]map[string]devices `json:"shared,omitempty"` // devices by user and node
 }
 
 // devices are the devices of a user on one node.
@@ -171,7 +175,7 @@ func New(opt Options) *Presence {
 	p := &Presence{wire: opt.Wire, keepers: opt.Keepers, local: opt.Local, watched: opt.Watched, onChange: opt.OnChange,
 		node: opt.Node, remote: newDirectory(), pending: map[string][]pendingDevice{},
 		asked: map[int]string{}, tasks: make(chan func(), maxTasks),
-		missed: map[int]int{}}
+		missed: map[int]int{}, unanswered: map[int]time.Time{}}
 	p.wire.OnMessage(p.onMessage)
 	p.wire.OnHeartbeat(p.onHeartbeat)
 	p.wire.OnLoss(p.onLoss)
@@ -186,9 +190,9 @@ func (p *Presence) publish(topic string, w message) {
 
 // publishDevices publishes the devices of a user on this node, and returns them. publishing must be held.
 func (p *Presence) publishDevices(userID string) []protocol.Device {
-	p.version++
+	version := p.version.Add(1)
 	list := p.localDevices(userID)
-	p.publish(im.UserTopic(userID), message{Kind: messageDevices, User: userID, Devices: list, Version: p.version})
+	p.publish(im.UserTopic(userID), message{Kind: messageDevices, User: userID, Devices: list, Version: version})
 	return list
 }
 
@@ -305,7 +309,7 @@ func (p *Presence) publishChange(userID string, edge bool) (online bool) {
 	}
 	local := p.local.Connected(userID) // pending devices do not count: they may never connect
 	if edge {
-		p.publish(im.StatusTopic(userID), message{Kind: messageMoved, Devices: local, Version: p.version})
+		p.publish(im.StatusTopic(userID), message{Kind: messageMoved, Devices: local, Version: p.version.Load()})
 	}
 	return len(local) > 0
 }
@@ -324,7 +328,10 @@ func (p *Presence) evictReplaced(userID string) {
 func (p *Presence) view(userID string) []protocol.Device {
 	list := p.localDevices(userID)
 	p.mu.Lock()
-	others := p.remote.of(userID)
+	var others []remoteDevices
+	if len(list) > 0 || p.remote.kept[shardOf(userID)] { // otherwise this node is not informed any more
+		others = p.remote.of(userID)
+	}
 	p.mu.Unlock()
 	for _, e := range others {
 		for _, d := range e.devices {
@@ -338,12 +345,11 @@ func (p *Presence) view(userID string) []protocol.Device {
 
 // byNode returns the user's devices by node, as far as this node knows. A node whose last device left lately has none.
 func (p *Presence) byNode(userID string) map[string]devices {
-	p.publishing.Lock()
 	nodes := map[string]devices{}
+	version := p.version.Load()
 	if list := p.localDevices(userID); len(list) > 0 {
-		nodes[p.node] = devices{list, p.version}
+		nodes[p.node] = devices{list, version}
 	}
-	p.publishing.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.remote.all(userID) {

@@ -316,12 +316,32 @@ func (c *cluster) check(t *testing.T, when string) {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %s knows %v of %s, want %v", when, n.name, got, user, want)
 			}
+			if counts := n.Devices(user); counts[0] != len(want) {
+				t.Errorf("%s: %s counts %d devices of %s, want %v", when, n.name, counts[0], user, want)
+			}
 			n.sessionsMu.Lock()
 			if online := n.statuses[user]; online != (len(want) > 0) {
 				t.Errorf("%s: on %s the status of %s is %v, want %v", when, n.name, user, online, want)
 			}
 			n.sessionsMu.Unlock()
 		}
+	}
+}
+
+// checkEntries finds entries that a node is not informed of.
+func (c *cluster) checkEntries(t *testing.T) {
+	t.Helper()
+	for _, n := range c.nodes {
+		here := n.localUsers()
+		n.mu.Lock()
+		for shard := range n.remote.users {
+			for user := range n.remote.users[shard] {
+				if !n.remote.kept[shard] && !slices.Contains(here, user) {
+					t.Errorf("%s has an entry of %s", n.name, user)
+				}
+			}
+		}
+		n.mu.Unlock()
 	}
 }
 
@@ -386,6 +406,7 @@ func presenceOfNodes(t *testing.T, drop float64) {
 			break
 		}
 	}
+	c.checkEntries(t)
 	c.set(func() { c.messages = 0 })
 	time.Sleep(10 * digestEvery)
 	c.set(func() {

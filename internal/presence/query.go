@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -149,11 +150,16 @@ func (p *Presence) requestAll(userIDs []string, indexes, counts []int) {
 	}
 }
 
+// askLater is the time after which an unanswered query is repeated: the node may never answer.
+const askLater = 5 * time.Second
+
 // unsure notes that a node did not answer a query of the presence of users: their statuses are queried again.
 func (p *Presence) unsure(users ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, user := range users {
-		p.missed[shardOf(user)] = statusQueries
+		if shard := shardOf(user); p.unanswered[shard].IsZero() {
+			p.unanswered[shard] = time.Now()
+		}
 	}
 }

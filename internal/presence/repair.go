@@ -84,11 +84,9 @@ func (p *Presence) sendStates() {
 	if len(states) == 0 {
 		return
 	}
-	p.publishing.Lock()
-	defer p.publishing.Unlock()
-	p.version++
+	version := p.version.Add(1) // a device that connects from now on has a later one
 	for shard, m := range states {
-		m.Node, m.Kind, m.Shards, m.Version = p.node, messageState, []int{shard}, p.version
+		m.Node, m.Kind, m.Shards, m.Version = p.node, messageState, []int{shard}, version
 		m.State = map[string][]protocol.Device{}
 	}
 	for _, user := range p.localUsers() { // some twice
@@ -107,12 +105,14 @@ func (p *Presence) onState(w message) {
 		return
 	}
 	shard := w.Shards[0]
+	others, all := p.keepers.Others()
 	p.mu.Lock()
 	if !p.remote.kept[shard] {
 		p.mu.Unlock()
 		return
 	}
 	concerned, repaired := p.remote.replace(shard, w.Node, w.State, w.Version)
+	complete := all && p.remote.complete(shard, others)
 	p.mu.Unlock()
 	if len(repaired) > 0 { // this node may have answered queries wrongly
 		repair := message{Node: p.node, Kind: messageRepaired, Users: repaired}
@@ -138,7 +138,7 @@ func (p *Presence) onState(w message) {
 		}
 	}
 	for node, shared := range byNode {
-		m := message{Node: p.node, Kind: messageShared, Shared: shared}
+		m := message{Node: p.node, Kind: messageShared, Shared: shared, Complete: complete}
 		if node == w.Node {
 			m.Shards = w.Shards // all users of the shard that the node shares
 		}
@@ -151,12 +151,17 @@ func (p *Presence) onState(w message) {
 func (p *Presence) onShared(w message) {
 	now := time.Now()
 	for user, nodes := range w.Shared {
-		p.mu.Lock()
-		p.remote.confirm(user, nodes, now)
-		p.mu.Unlock()
+		if w.Complete {
+			p.mu.Lock()
+			p.remote.confirm(user, nodes, now)
+			p.mu.Unlock()
+		}
 		if len(p.noteAll(user, nodes)) > 0 {
 			p.later(func() { p.evictReplaced(user) })
 		}
+	}
+	if !w.Complete {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,12 +201,16 @@ func sum(user, node string, list []protocol.Device) (total uint64) {
 	return total
 }
 
-// sendDigests sends the digests of all shards to their keepers.
+// sendDigests sends the digests of all shards to their keepers, and removes what this node is not informed of any more.
 func (p *Presence) sendDigests() {
 	var digests [delivery.Shards]digest
 	users := p.localUsers()
 	slices.Sort(users)
-	for _, user := range slices.Compact(users) {
+	users = slices.Compact(users)
+	p.mu.Lock()
+	p.remote.tidy(users, time.Now())
+	p.mu.Unlock()
+	for _, user := range users {
 		d := &digests[shardOf(user)]
 		d[0] ^= sum(user, p.node, p.localDevices(user))
 		p.mu.Lock()

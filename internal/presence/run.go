@@ -103,6 +103,12 @@ const (
 func (p *Presence) repeatStatuses(statuses func() []string) {
 	p.mu.Lock()
 	query := map[int]bool{}
+	for shard, since := range p.unanswered {
+		if time.Since(since) > askLater {
+			delete(p.unanswered, shard)
+			p.missed[shard] = statusQueries
+		}
+	}
 	for shard, left := range p.missed {
 		if query[shard] = left%2 == 1; left == 1 {
 			delete(p.missed, shard)
