@@ -278,7 +278,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 	defer t.Stop()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
-	swept, retried, complete := time.Now(), time.Now(), false
+	swept, retried, complete := time.Now(), time.Now(), d.opt.Complete() // there is nothing to compare at the start
 	for {
 		select {
 		case <-ctx.Done():

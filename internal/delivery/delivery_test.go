@@ -276,8 +276,7 @@ func TestSweepOfLosses(t *testing.T) {
 				t.Errorf("in %v %d heads were read, want %d to %d", wait, n, least, most)
 			}
 		}
-		after(5*time.Second, topics, topics) // once, at the start
-		after(30*time.Second, 0, 0)
+		after(35*time.Second, 0, 0)
 		log.append("user:7", 3)
 		log.breakDown(true)
 		bus.loss("node", []int{Shard("user:7")})
