@@ -3,6 +3,15 @@ package im
 import (
 	"strconv"
 	"strings"
+	"time"
+)
+
+// A device that reconnects is subscribed by the subscription changes in this number of records of its user's topic up to
+// its position, if they are not this much older than the last of them: its session may not have applied them. The
+// gateway sends no record that would move the position of a device further than that from an unapplied change.
+const (
+	UnappliedRecords = 20
+	UnappliedTime    = time.Second
 )
 
 // Listen is a subscription change carried by a record, so that it is applied exactly at the record's position, never

@@ -60,6 +60,7 @@ type client struct {
 	reading []*reader // sorted by the names of their topics
 
 	delivering sync.Mutex // guards the state of the readers; locked after the topic's mu
+	unapplied  unapplied  // guarded by delivering
 
 	// Guarded by mu: the order of subscription changes.
 	catchingUp bool                 // changes are still read from the log
@@ -345,8 +346,12 @@ func (c *client) addRecovered(res *wire.ConnectResult, list []subscribed) {
 			WasRecovering: s.start.from != nil, Recovered: s.missed.recovered,
 		}
 		for j := range s.missed.Records {
-			if rec := &s.missed.Records[j]; c.isReader(rec) {
+			rec := &s.missed.Records[j]
+			if c.isReader(rec) {
 				sub.Publications = append(sub.Publications, publication(rec))
+			}
+			if s.reader.own && rec.Listen != "" && rec.Seq > c.Head { // the session's topics include the changes up to Head
+				c.unapplied.sent(rec)
 			}
 		}
 		if res.Subs == nil {
@@ -372,7 +377,8 @@ func (c *client) finishConnect(online bool, list []subscribed) {
 			c.begin(t.reader, t.After, t.missed)
 		}
 	}
-	after := c.catchUp(c.Head, head) // the session's topics include the changes up to Head
+	after := c.catchUp(c.Head, head)
+	c.applied(after)
 	c.state.CompareAndSwap(int32(stateJoining), int32(stateOnline))
 	c.applyLater(after)
 	for _, t := range s.Topics {

@@ -36,7 +36,7 @@ func (c *client) open(names []string, since uint64) (readers []*reader, heads ma
 	}
 	block := make([]reader, len(names)) // one allocation, without gaps between readers
 	for i := range block {
-		block[i].c, block[i].replaying = c, true
+		block[i].c, block[i].replaying, block[i].own = c, true, names[i] == im.UserTopic(c.UserID)
 		if since != c.Head {
 			block[i].rare = &rare{since: since}
 		}

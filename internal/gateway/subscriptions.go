@@ -136,6 +136,7 @@ func (c *client) change(change subscriptionChange) {
 	if !known {
 		c.applyChange(change)
 	}
+	c.applied(change.seq)
 }
 
 // applyLater applies the changes that arrived while the client read those up to a sequence from the log, and ends the
@@ -155,6 +156,7 @@ func (c *client) applyLater(after uint64) {
 				c.applyChange(change)
 				after = max(after, change.seq)
 			}
+			c.applied(change.seq)
 		}
 	}
 }

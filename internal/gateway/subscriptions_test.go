@@ -174,3 +174,64 @@ func TestUnsubscribedWhileConnecting(t *testing.T) {
 		t.Error("the session is still subscribed")
 	}
 }
+
+// TestUnappliedSubscription: while a subscription waits, a device receives only as many records after it as a reconnect
+// looks back, by number and by time. The others follow it.
+func TestUnappliedSubscription(t *testing.T) {
+	for name, aged := range map[string]bool{"by number": false, "by time": true} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, Options{})
+			const wait = "group:wait"
+			waits, goOn := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			h.log.onHead = func(topic string) {
+				if topic == wait {
+					once.Do(func() { close(waits); <-goOn })
+				}
+			}
+			d := h.dial()
+			d.send(`{"id":1,"connect":{"token":"ann"}}`)
+			if r := d.reply(); r.Connect == nil {
+				t.Fatalf("%+v", r)
+			}
+			h.send("user:ann", im.ListenTo(wait, 0))
+			<-waits
+			const records, sent = 50, im.UnappliedRecords - 1
+			for i := range uint64(records) {
+				r := h.log.append("user:ann", "")
+				if aged && i >= sent-5 {
+					r.At += im.UnappliedTime.Milliseconds()
+				}
+				h.ways.Announce([]txn.Record{r})
+			}
+			d.send(`{"id":2,"rpc":{"method":"echo","data":{}}}`)
+			count := func(until func(received) bool) (n int) {
+				for {
+					r := d.next()
+					if until(r) {
+						return n
+					}
+					if r.Push != nil && r.Push.Channel == "user:ann" && r.Push.Pub != nil && r.Push.Pub.Offset > 1 {
+						n++
+					}
+				}
+			}
+			want := sent
+			if aged {
+				want -= 5
+			}
+			n := count(func(r received) bool { return r.ID == 2 })
+			if n != want {
+				t.Errorf("%d records while the subscription waits, want %d", n, want)
+			}
+			close(goOn)
+			if n := count(func(r received) bool { return r.Push != nil && r.Push.Channel == wait }); n != 0 {
+				t.Errorf("%d more records before the subscription", n)
+			}
+			last := count(func(r received) bool { return r.Push != nil && r.Push.Pub != nil && r.Push.Pub.Offset == records+1 })
+			if last != records-want-1 {
+				t.Errorf("%d records after the subscription", last)
+			}
+		})
+	}
+}

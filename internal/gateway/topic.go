@@ -38,8 +38,9 @@ type reader struct {
 
 	seq       uint64 // sequence of the last record that was sent or skipped
 	rare      *rare  // nil for most
+	own       bool   // of the topic of the client's user
 	replaying bool   // records are held until the missed ones are queued
-	waiting   bool   // records are held until a call of the client has its response
+	waiting   bool   // records are held until a response, or until subscription changes are applied
 	ending    bool   // an unsubscribe is queued: later records are not for the device
 	stopped   bool   // unsubscribed; the device is notified after the held records
 }
@@ -280,7 +281,7 @@ func (r *reader) deliver(p *encodedRecord) {
 // offer sends or holds a record. The client's delivering must be held.
 func (r *reader) offer(p *encodedRecord) {
 	if !r.replaying && !r.waiting {
-		r.waiting = r.c.pending.holds(r, p.Body)
+		r.waiting = r.c.pending.holds(r, p.Body) || r.c.unapplied.holds(r, &p.Record)
 	}
 	switch {
 	case !r.replaying && !r.waiting:
@@ -318,6 +319,9 @@ func (r *reader) send(p *encodedRecord) {
 		return
 	default:
 		r.seq = p.Seq
+		if r.own && p.Listen != "" {
+			r.c.unapplied.sent(&p.Record)
+		}
 	}
 	if r.c.isReader(&p.Record) {
 		r.c.link.Send(p.frame(r.c.link.Framing))

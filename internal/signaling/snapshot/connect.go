@@ -6,7 +6,6 @@ package snapshot
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
@@ -239,8 +238,8 @@ func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[s
 }
 
 // joinedMeanwhile returns the topics that a returning device was subscribed to while it was disconnected, with their
-// first sequence. A record just before the device's position counts as well, because the connection may have broken
-// before the subscription was applied.
+// first sequence. The records just before the device's position count as well, because the connection may have broken
+// before their changes were applied.
 func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
 	joined := map[string]uint64{}
 	p, ok := c.transport[topic]
@@ -248,7 +247,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
 	began := p.Seq
-	at := began - min(began, unappliedRecords)
+	at := began - min(began, im.UnappliedRecords)
 	var before []subscription
 	for ok && at < head {
 		page, err := c.r.Store.Records(ctx, topic, at, joinPage, joinBytes)
@@ -274,7 +273,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		}
 	}
 	for _, o := range before {
-		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < unappliedTime.Milliseconds() {
+		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < im.UnappliedTime.Milliseconds() {
 			joined[o.Topic] = o.From
 		}
 	}
@@ -286,12 +285,6 @@ type subscription struct {
 	at int64 // milliseconds
 	im.Listen
 }
-
-// Limits within which a subscription change before a device's position may not have been applied: records, and time.
-const (
-	unappliedRecords = 20
-	unappliedTime    = time.Second
-)
 
 // Limits of the search of a returning device's own timeline for subscription changes.
 const (
