@@ -29,6 +29,7 @@ type tokens struct {
 	mu       sync.Mutex
 	current  string
 	used     string
+	offered  string    // not confirmed by the server; a reconnect uses it after the expiry of the other
 	expireAt time.Time // of the session, by the local clock; zero: never
 	reported bool      // by OnTokenExpired
 	over     bool      // it has ended the connection
@@ -88,7 +89,11 @@ func (c *Client) Renew(ctx context.Context, token string) error {
 	var res struct {
 		ExpireAt int64 `json:"expireAt"`
 	}
+	t.offer(token)
 	if err := c.Call(ctx, "renewToken", map[string]string{"token": token}, &res); err != nil {
+		if refused := (*protocol.Error)(nil); errors.As(err, &refused) {
+			t.withdraw(token)
+		}
 		return err
 	}
 	t.set(token, true)
@@ -101,9 +106,25 @@ func (c *Client) Renew(ctx context.Context, token string) error {
 func (t *tokens) set(token string, inUse bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.current, t.reported = token, false
+	t.current, t.offered, t.reported = token, "", false
 	if inUse {
 		t.used = token
+	}
+}
+
+// offer keeps a token that the server has not confirmed.
+func (t *tokens) offer(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.offered = token
+}
+
+// withdraw removes an offered token that the server has refused.
+func (t *tokens) withdraw(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.offered == token {
+		t.offered = ""
 	}
 }
 
@@ -125,6 +146,9 @@ func (c *Client) nextToken(ctx context.Context) (string, error) {
 		return token, err
 	}
 	t.mu.Lock()
+	if t.offered != "" {
+		t.current, t.offered, t.reported = t.offered, "", false
+	}
 	expired := connected && t.expired(expirySkew) || !connected && t.current == t.used
 	over := expired && (!connected || t.expired(expirySkew-renewTime))
 	if !expired {

@@ -53,8 +53,13 @@ type holder struct {
 
 func (s *scene) holder(user, token string) *holder {
 	s.t.Helper()
+	return s.holderAt(s.URL, user, token)
+}
+
+func (s *scene) holderAt(url, user, token string) *holder {
+	s.t.Helper()
 	h := &holder{warned: make(chan string, 8), ended: make(chan string, 8), gone: make(chan string, 8)}
-	c, err := client.New(client.Options{Server: s.URL, Token: token, DeviceID: "d", Listener: client.Listener{
+	c, err := client.New(client.Options{Server: url, Token: token, DeviceID: "d", Listener: client.Listener{
 		OnConnected:       func(protocol.Welcome) { h.connects.Add(1) },
 		OnTokenWillExpire: func(at time.Time) { h.warned <- at.UTC().Format(time.TimeOnly) },
 		OnTokenExpired:    func(code int, reason string) { h.ended <- fmt.Sprint(code, " ", reason) },
@@ -148,5 +153,28 @@ func TestExpiredToken(t *testing.T) {
 		if _, err := h.GetDeviceList(ctx); err != nil || h.connects.Load() != connects || len(h.ended) != 0 {
 			t.Errorf("%v, %d connects, want %d", err, h.connects.Load(), connects)
 		}
+	}
+}
+
+// TestRenewWithoutConnection: a new token that could not be sent is used by the reconnect, which the server refuses to
+// the old one.
+func TestRenewWithoutConnection(t *testing.T) {
+	t.Parallel()
+	h := newHalfOpen(t)
+	link, url := h.silent()
+	d := h.holderAt(url, "ann", h.lasting("ann", 2))
+	link.Freeze()
+	soon(t, "the expiry", d.ended)
+	renewed := make(chan error, 1)
+	go func() { renewed <- d.Renew(t.Context(), h.lasting("ann", 600)) }()
+	select {
+	case err := <-renewed:
+		t.Fatalf("renewed on a frozen connection: %v", err)
+	case <-time.After(time.Second): // the old token has expired by then for the transport too
+	}
+	link.Cut()
+	link.Heal()
+	if err := <-renewed; err != nil || d.connects.Load() != 2 || len(d.gone) != 0 {
+		t.Errorf("%v, %d connects, %d disconnects", err, d.connects.Load(), len(d.gone))
 	}
 }

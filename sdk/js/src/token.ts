@@ -25,6 +25,7 @@ export class TokenKeeper {
   #get: (() => string | Promise<string>) | undefined;
   #token: string;
   #used: string; // the token that the transport has
+  #offered = ''; // a new token that the server has not confirmed; a reconnect uses it after the expiry of the other
   #expireAt = 0; // of the session, in server time; 0 = never, or unknown
   #reported = false; // onTokenExpired was raised for the token
   #over = false; // the connection has ended because of it
@@ -68,6 +69,10 @@ export class TokenKeeper {
         if (this.#expired()) this.#report();
         throw err;
       }
+    } else if (this.#offered) {
+      this.#token = this.#offered;
+      this.#offered = '';
+      this.#reported = false;
     } else if (connected ? this.#expired(skew) : this.#token && this.#token === this.#used) {
       const before = this.#token;
       this.#report();
@@ -106,8 +111,19 @@ export class TokenKeeper {
       throw new BeckonError({ code: Code.TokenUser, field: 'token', message: 'the new token is for another user' });
     const connects = link?.state === 'connecting' && this.#expired();
     const session = link !== undefined && link.state !== 'disconnected' && !connects;
-    const { expireAt } = session ? ((await send()) as { expireAt?: number }) : {};
+    let expireAt: number | undefined;
+    if (session) {
+      this.#offered = token;
+      try {
+        ({ expireAt } = (await send()) as { expireAt?: number });
+      } catch (err) {
+        const { code } = err as BeckonError;
+        if (code !== Code.Timeout && code !== Code.Disconnected && this.#offered === token) this.#offered = '';
+        throw err;
+      }
+    }
     this.#token = token;
+    this.#offered = '';
     if (session) this.#used = token;
     this.#reported = false;
     link?.setToken(token);

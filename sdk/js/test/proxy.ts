@@ -9,8 +9,8 @@ import type { Client, Options } from '../src/index.js';
 import type { Cluster } from './cluster.js';
 
 export class Proxy {
-  /** The treatment of WebSockets. */
-  mode: 'pass' | 'refuse' | 'swallow' = 'refuse';
+  /** The treatment of WebSockets; down: of all connections, as without a network. */
+  mode: 'pass' | 'refuse' | 'swallow' | 'down' = 'refuse';
   /** The path of each request and upgrade. */
   readonly paths: string[] = [];
   /** Holds the next request to HTTP streaming, as during an outage; releaseRequest delivers it. */
@@ -40,7 +40,10 @@ export class Proxy {
   });
 
   private constructor(private target: URL) {
-    this.#server.on('connection', (s) => this.#track(s));
+    this.#server.on('connection', (s) => {
+      this.#track(s);
+      if (this.mode === 'down') s.destroy();
+    });
     this.#server.on('upgrade', (req, socket: Socket, head) => {
       this.paths.push(req.url!);
       if (this.mode === 'refuse') return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');

@@ -6,6 +6,7 @@ import { deflateSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import { Client, type BeckonError, type Options } from '../src/index.js';
 import { serveTests } from './cluster.js';
+import { Proxy } from './proxy.js';
 
 const app = 1_400_000_000;
 const key = 'a key of the original';
@@ -98,6 +99,22 @@ test('a token that expired while the server was away: renew connects', async () 
 async function offline(userID: string): Promise<string> {
   return Promise.resolve(userSig(userID, 600));
 }
+
+test('a new token that could not be sent is used by the reconnect', async () => {
+  const proxy = await Proxy.start(server.cluster.url);
+  proxy.mode = 'pass';
+  const { client, log } = await come('gil', await server.cluster.token('gil', 3), { server: proxy.url });
+  const expired = client.once('onTokenExpired');
+  proxy.silence();
+  await expired;
+  const renewed = client.renew(await server.cluster.token('gil'));
+  await sleep(1000); // the old token has expired for the server, too
+  proxy.cut();
+  await renewed;
+  assert.deepEqual(log, ['connected', 'expires', 'expired 70001', 'onUserSigExpired 70001', 'connected']);
+  client.close();
+  await proxy.stop();
+});
 
 test('an expired token rejects connect with 70001; another one connects', async () => {
   const token = await server.cluster.token('fay', 1);
