@@ -4,8 +4,10 @@ import type { Centrifuge } from 'centrifuge';
 /** Time within which the server must answer a ping, in milliseconds. */
 const pingTime = 3000;
 
-/** The transport library's way of reconnecting after a missing ping. It is private there, and the version is fixed. */
+/** The transport library's way of reconnecting. It is private there, and the version is fixed. */
 interface Reconnecting {
+  /** Failed attempts since the last connection. The delay before the next one grows with them. */
+  _reconnectAttempts: number;
   _disconnect(code: number, reason: string, reconnect: boolean): void;
 }
 
@@ -37,17 +39,33 @@ function network(): EventTarget | undefined {
 /**
  * Returns a function that pings the server and reconnects without an answer. It runs by itself when the page becomes
  * online or visible, or its network changes: a connection may be dead then without an end, and the pings of the server
- * take up to 15 s to show it.
+ * take up to 15 s to show it. While the client connects, the function begins a new attempt, at most every 3 s: the
+ * present one, or the delay before the next, may take 5 s more.
  */
 export function checkOnChange(link: Centrifuge): () => Promise<boolean> {
   let connections = 0;
   let running: Promise<boolean> | undefined;
+  let begun = -Infinity; // the last attempt that was begun here, by the monotonic clock
+  const reconnecting = link as unknown as Reconnecting;
+  let later: ReturnType<typeof setTimeout> | undefined;
+  const attempt = (): void => {
+    const wait = begun + pingTime - performance.now();
+    clearTimeout(later);
+    if (wait > 0) {
+      later = setTimeout(() => void check(), wait);
+      return;
+    }
+    begun = performance.now();
+    reconnecting._reconnectAttempts = 0;
+    reconnecting._disconnect(noPing, 'a new attempt', true);
+  };
   const run = async (): Promise<boolean> => {
     const checked = connections;
+    if (link.state === 'connecting') attempt();
     if (link.state !== 'connected') return false;
     const alive = await ping(link);
     if (!alive && link.state === 'connected' && checked === connections)
-      (link as unknown as Reconnecting)._disconnect(noPing, 'no ping', true);
+      reconnecting._disconnect(noPing, 'no ping', true);
     return alive;
   };
   const check = (): Promise<boolean> =>
@@ -64,7 +82,13 @@ export function checkOnChange(link: Centrifuge): () => Promise<boolean> {
     globalThis.document?.[add]?.('visibilitychange', seen);
   };
   link.on('connecting', () => listen('addEventListener')); // the same listener is added once
-  link.on('connected', () => connections++);
-  link.on('disconnected', () => listen('removeEventListener'));
+  link.on('connected', () => {
+    connections++;
+    clearTimeout(later);
+  });
+  link.on('disconnected', () => {
+    clearTimeout(later);
+    listen('removeEventListener');
+  });
   return check;
 }

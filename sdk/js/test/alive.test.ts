@@ -47,6 +47,20 @@ for (const [name, happens] of [
   });
 }
 
+test('an attempt to connect that has no answer is replaced when the page becomes online', async () => {
+  await at.client.connect();
+  at.proxy.mode = 'swallow';
+  at.proxy.cut();
+  while (sockets() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  at.proxy.mode = 'pass';
+  const again = at.client.once('onConnected');
+  page.dispatchEvent(new Event('online'));
+  page.dispatchEvent(new Event('online')); // soon after an attempt has begun it is left alone
+  await again;
+  // After the time limit of the attempt, 5 s, the client would have tried HTTP streaming.
+  assert.deepEqual([sockets(), at.proxy.paths.includes('/connection/http_stream')], [3, false]);
+});
+
 test('a living connection stays, and a hidden page asks nothing', async () => {
   await at.client.connect();
   assert.deepEqual(await Promise.all([at.client.ping(), at.client.checkConnection(), at.client.checkConnection()]), [
