@@ -1,5 +1,5 @@
 // The connection: a WebSocket, or HTTP streaming or SSE where a network lets no WebSocket pass.
-import { Centrifuge, type Options, type TransportEndpoint } from 'centrifuge';
+import { Centrifuge, type DisconnectedContext, type Options, type TransportEndpoint } from 'centrifuge';
 import { BeckonError, Code } from './error.js';
 import { withoutBrokenStorage } from './storage.js';
 import { expiredText } from './token.js';
@@ -54,11 +54,19 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   let attempts = 0; // with the WebSocket, since the last connection
   let unanswered = false; // a connect request since the last connection had no response
   let lateUntil = 0; // it may still replace this connection
+  const emulationEndpoint = `${server}/emulation`;
   const link: Centrifuge = withoutBrokenStorage(
     () =>
       new Centrifuge(transports, {
         ...options,
-        emulationEndpoint: `${server}/emulation`,
+        emulationEndpoint,
+        // The library ignores the failure of a command over a stream; unhandled, it would end a program in Node. The command
+        // is sent again.
+        fetch: (url: string, init: RequestInit) => {
+          const response = fetch(url, init);
+          if (url === emulationEndpoint) response.catch(() => undefined);
+          return response;
+        },
         getData: () => {
           // called before each attempt
           if (state()._currentTransportIndex === 0) {
@@ -120,13 +128,21 @@ export function refusal(code: number, reason: string): BeckonError {
 export function connect(link: Centrifuge, ended: AbortController, signal?: AbortSignal): Promise<void> {
   const stop = (): void => link.disconnect();
   signal?.addEventListener('abort', stop);
+  let settle = (): void => undefined;
   return new Promise<void>((resolve, reject) => {
-    link.once('connected', () => resolve());
-    link.once('disconnected', (c) => {
+    const connected = (): void => resolve();
+    const disconnected = (c: DisconnectedContext): void => {
       const err = refusal(c.code, c.reason);
       ended.abort(err);
       reject(err);
-    });
+    };
+    settle = () => {
+      link.off('connected', connected);
+      link.off('disconnected', disconnected);
+      signal?.removeEventListener('abort', stop);
+    };
+    link.on('connected', connected);
+    link.on('disconnected', disconnected);
     link.connect();
-  }).finally(() => signal?.removeEventListener('abort', stop));
+  }).finally(() => settle());
 }

@@ -33,6 +33,16 @@ test('where no WebSocket passes, the client uses HTTP streaming at once, for eve
   await call();
 });
 
+test('a command that cannot be sent over a stream is sent again', async () => {
+  await at.client.connect(); // an unhandled rejection would fail this test
+  at.proxy.mode = 'down';
+  at.proxy.cut();
+  const list = at.client.getConversationList();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  at.proxy.mode = 'refuse';
+  assert.ok(await list);
+});
+
 test('a reconnect begins with the WebSocket, and no event is lost', async () => {
   await at.client.connect();
   const caller = server.cluster.device(`caller-of-${at.user}`);
