@@ -12,6 +12,7 @@ SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path 
 MODULES := node_modules/.package-lock.json
 # The network between a browser and the server, and its tabs, are the same with any number of nodes.
 NODE_SCENES = $$(ls *.test.js | grep -v -e network -e firewall -e tabs)
+NODE_TESTS = $$(grep -l cluster.js test/*.test.ts | grep -v pack) # those with a server
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
 PAGES := web/dist/index.html
@@ -19,7 +20,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: cells sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -82,7 +83,7 @@ test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the scenes of the Go SDK on three nodes, PostgreSQL and NATS, behind a TCP proxy"
 	@$(GO) test -count=1 -parallel 4 -timeout 10m ./test/scenario -nodes 3
 	@echo "testing the TypeScript SDK on three nodes"
-	@cd sdk/js && BECKON_E2E_NODES=3 npm test --silent
+	@cd sdk/js && BECKON_E2E_NODES=3 node --import tsx --test --test-concurrency=2 --test-timeout=120000 $(NODE_TESTS)
 	@echo "testing the scenes in a browser on three nodes"
 	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=420000 $(NODE_SCENES)
 
@@ -134,6 +135,10 @@ chaos: | need-go need-postgres need-strace need-faketime ## Every fault of three
 histories: | need-go need-postgres ## Play 20,000 invitations (HISTORIES) over raw WebSocket on one node and on three, with cuts, restarts and kills, and judge what every device received
 	@$(GO) test -count=1 -v -timeout 30m ./test/histories -histories.n=$${HISTORIES:-20000} -histories.kills=20
 	@$(GO) test -count=1 -v -timeout 30m ./test/histories -histories.n=$${HISTORIES:-20000} -histories.kills=20 -histories.nodes=3
+
+schedules: $(BIN) ## Play 500 random schedules (SCHEDULES) with each SDK: networks, tokens, clocks, storage, programs and the server fail, and then the devices are compared with the server: ten minutes
+	@cd sdk/js && BECKON_SCHEDULES=$${SCHEDULES:-500} node --import tsx --test test/schedules.test.ts
+	@$(GO) test -count=1 -v -timeout 30m ./test/schedules -schedules.n=$${SCHEDULES:-500}
 
 abuse: | need-go ## Attack the program beside users who call each other: four attacks of accounts alone, ten on the transport at once with 10,000 connects a second, and all together: 30 minutes (ABUSE_TIME, 10m)
 	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-10m} -abuse.connects=10000 -abuse.names=9999 \

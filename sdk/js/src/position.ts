@@ -12,12 +12,13 @@ export interface SavedPosition {
   held: Record<string, number>;
 }
 
-/** PositionWriter writes the SavedPosition: at most once a second, on page unload, and on close. */
+/** PositionWriter writes the SavedPosition: a change at once, others within a second, on page unload, and on close. */
 export class PositionWriter {
   #storage: Storage;
   #key: string;
   #read: () => SavedPosition;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #written = -Infinity; // by the monotonic clock
 
   constructor(storage: Storage, key: string, read: () => SavedPosition) {
     this.#storage = storage;
@@ -26,16 +27,19 @@ export class PositionWriter {
     globalThis.addEventListener?.('pagehide', this.write);
   }
 
-  /** Schedules a write. */
+  /** Writes now, or later if a write was less than writeInterval ago. */
   touch(): void {
     if (this.#timer) return;
-    this.#timer = setTimeout(this.write, writeInterval);
+    const wait = this.#written + writeInterval - performance.now();
+    if (wait <= 0) return this.write();
+    this.#timer = setTimeout(this.write, wait);
     (this.#timer as { unref?: () => void }).unref?.(); // close writes, so the timer need not keep the process alive
   }
 
   write = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#written = performance.now();
     writeJSON(this.#storage, this.#key, this.#read());
   };
 
