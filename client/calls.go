@@ -45,7 +45,7 @@ func (c *Client) callHolding(ctx context.Context, h *holding, method string, req
 		if err != nil {
 			return err
 		}
-		refused := decodeError(reply)
+		refused := repeat.Refusal(reply)
 		if refused == nil {
 			return json.Unmarshal(reply, response)
 		}
@@ -82,8 +82,7 @@ func (c *Client) send(ctx context.Context, method string, body []byte) ([]byte, 
 var errLost = errors.New("the connection was lost")
 
 // attempt sends a request once. It watches for the loss of the connection itself: in version 0.10.11 of the transport
-// library an RPC whose write fails on a closing connection reports twice and blocks on the second report. That
-// goroutine is then leaked.
+// library an RPC whose write fails blocks for ever, and its goroutine is leaked.
 func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, method string, body []byte) ([]byte, error) {
 	type outcome struct {
 		data []byte

@@ -41,9 +41,8 @@ type Options struct {
 	// delivered. Default: start with the open invitations.
 	Epoch     string
 	Positions map[string]uint64
-	// Store keeps positions and open invitations between runs of the program, so that events since the last run are
-	// delivered; Epoch and Positions take precedence. See FileStore. Use one store per device, with a DeviceID. Default:
-	// none.
+	// Store keeps positions and open invitations between runs of the program, as FileStore, so that events since the last
+	// run are delivered; Epoch and Positions take precedence. Use one per device, with a DeviceID. Default: none.
 	Store Store
 	// JSON selects JSON framing instead of Protobuf. Default: false.
 	JSON bool
@@ -53,9 +52,9 @@ type Options struct {
 	Listener Listener
 	// CallTimeout is the timeout of calls with a context without deadline, retries included. Default: 20 s.
 	CallTimeout time.Duration
-	// NoRepeat returns refusals with 9506 (too often, or the server is overloaded) and 10002 (the server failed) at once.
-	// By default, a call that only reads or has a request or message ID is repeated after the retryAfter of the refusal,
-	// at most 20 times and until its context ends. Online-only messages are never repeated.
+	// NoRepeat returns refusals with 9506 (too often, or overload) and 10002 (the server failed) at once. By default, a
+	// call that only reads or has a request or message ID is repeated after the retryAfter of the refusal, at most 20
+	// times and until its context ends. Online-only messages are never repeated.
 	NoRepeat bool
 }
 

@@ -1,8 +1,6 @@
 package client
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
 	"github.com/beckon-im/beckon/client/inbox"
@@ -190,14 +188,4 @@ func (c *Client) awaitAck(id string) {
 	if h != nil {
 		<-h.done
 	}
-}
-
-// decodeError decodes the error object of a response; nil if it is none. An error object begins with its code, and no
-// other response has one.
-func decodeError(b []byte) *protocol.Error {
-	var e protocol.Error
-	if !bytes.HasPrefix(b, []byte(`{"code":`)) || json.Unmarshal(b, &e) != nil {
-		return nil
-	}
-	return &e
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/beckon-im/beckon/client/repeat"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -42,7 +43,7 @@ func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, b
 	if err != nil {
 		return res, fmt.Errorf("beckon: upload: %w", err)
 	}
-	if refused := decodeError(answer); refused != nil {
+	if refused := repeat.Refusal(answer); refused != nil {
 		return res, refused
 	}
 	if reply.StatusCode != http.StatusOK {

@@ -29,7 +29,7 @@ type tokens struct {
 	mu       sync.Mutex
 	current  string
 	used     string
-	offered  string    // not confirmed by the server; a reconnect uses it after the expiry of the other
+	offered  string    // not confirmed by the server; it is used when the current one has expired
 	expireAt time.Time // of the session, by the local clock; zero: never
 	reported bool      // by OnTokenExpired
 	over     bool      // it has ended the connection
@@ -68,7 +68,7 @@ func (t *tokens) expired(skew time.Duration) bool {
 	return !t.expireAt.IsZero() && !time.Now().Before(t.expireAt.Add(-skew))
 }
 
-// Renew replaces the token of the session; a refused one changes nothing. It reopens a connection that its token ended.
+// Renew replaces the token of the session; a refused one changes nothing. It reopens a session that its token ended.
 func (c *Client) Renew(ctx context.Context, token string) error {
 	t := c.tokens
 	if user, me := im.UserOfToken(token), c.me(); user != "" && me != "" && user != me {
@@ -77,8 +77,12 @@ func (c *Client) Renew(ctx context.Context, token string) error {
 	state := c.conn.State()
 	t.mu.Lock()
 	connects := t.over || state == centrifuge.StateConnecting && t.expired(0)
+	session := !connects && state != centrifuge.StateDisconnected
+	if session {
+		t.offered = token
+	}
 	t.mu.Unlock()
-	if connects || state == centrifuge.StateDisconnected {
+	if !session {
 		t.set(token, false)
 		c.conn.SetToken(token)
 		if connects {
@@ -89,10 +93,13 @@ func (c *Client) Renew(ctx context.Context, token string) error {
 	var res struct {
 		ExpireAt int64 `json:"expireAt"`
 	}
-	t.offer(token)
 	if err := c.Call(ctx, "renewToken", map[string]string{"token": token}, &res); err != nil {
-		if refused := (*protocol.Error)(nil); errors.As(err, &refused) {
-			t.withdraw(token)
+		if refused := (*protocol.Error)(nil); errors.As(err, &refused) && refused != errExpired {
+			t.mu.Lock()
+			if t.offered == token {
+				t.offered = ""
+			}
+			t.mu.Unlock()
 		}
 		return err
 	}
@@ -112,23 +119,7 @@ func (t *tokens) set(token string, inUse bool) {
 	}
 }
 
-// offer keeps a token that the server has not confirmed.
-func (t *tokens) offer(token string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.offered = token
-}
-
-// withdraw removes an offered token that the server has refused.
-func (t *tokens) withdraw(token string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.offered == token {
-		t.offered = ""
-	}
-}
-
-// nextToken returns a token for the transport, which asks every 10 s while its own has expired.
+// nextToken returns a token to the transport, which asks every 10 s after the expiry of its own.
 func (c *Client) nextToken(ctx context.Context) (string, error) {
 	connected := c.conn.State() == centrifuge.StateConnected
 	t := c.tokens
@@ -146,7 +137,7 @@ func (c *Client) nextToken(ctx context.Context) (string, error) {
 		return token, err
 	}
 	t.mu.Lock()
-	if t.offered != "" {
+	if t.offered != "" && (!connected || t.expired(expirySkew-renewTime)) {
 		t.current, t.offered, t.reported = t.offered, "", false
 	}
 	expired := connected && t.expired(expirySkew) || !connected && t.current == t.used
@@ -168,7 +159,7 @@ func (c *Client) nextToken(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// reportExpired calls OnTokenExpired, once for each token.
+// reportExpired calls OnTokenExpired, once for a token.
 func (c *Client) reportExpired() {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()

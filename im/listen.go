@@ -3,15 +3,14 @@ package im
 import (
 	"strconv"
 	"strings"
-	"time"
 )
 
-// A device that reconnects is subscribed by the subscription changes in this number of records of its user's topic up to
-// its position, if they are not this much older than the last of them: its session may not have applied them. The
-// gateway sends no record that would move the position of a device further than that from an unapplied change.
+// A device that reconnects is also subscribed by the changes shortly before its position, because its old session may
+// not have applied them: those in the last UnappliedRecords records of its user's topic, less than UnappliedTime older
+// than the last one. So the gateway sends no record beyond these limits while a change is unapplied.
 const (
 	UnappliedRecords = 20
-	UnappliedTime    = time.Second
+	UnappliedTime    = 1000 // milliseconds
 )
 
 // Listen is a subscription change carried by a record, so that it is applied exactly at the record's position, never

@@ -1,13 +1,24 @@
-// Package repeat decides whether a client repeats a refused call.
+// Package repeat reads the refusals of calls, and decides whether a client repeats them.
 package repeat
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
+
+// Refusal decodes the error object of a reply; nil if it is none. An error object begins with its code, and no other
+// reply has one.
+func Refusal(reply []byte) *protocol.Error {
+	var e protocol.Error
+	if !bytes.HasPrefix(reply, []byte(`{"code":`)) || json.Unmarshal(reply, &e) != nil {
+		return nil
+	}
+	return &e
+}
 
 // Allowed reports whether a call may be repeated after this refusal: reads, and calls with an ID. After 10002
 // another call may have had an effect; after 9506 it had none, but its repeat may come after a later call that

@@ -13,6 +13,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/gateway/link"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -245,6 +246,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	// of two links of a device the later one is the newer, whichever connects first
 	s.At -= time.Since(c.begun).Milliseconds()
 	c.Session = s
+	c.unapplied.done = s.Head          // the session's topics include the changes up to there
 	c.state.Store(int32(stateJoining)) // before others can find and close it
 	c.expireAt.Store(s.ExpireAt)
 	s.At = g.opt.BeforeOnline(s.UserID, s.device())
@@ -342,23 +344,41 @@ func (c *client) addRecovered(res *wire.ConnectResult, list []subscribed) {
 			continue
 		}
 		sub := &wire.SubscribeResult{
-			Recoverable: true, Positioned: true, Epoch: c.g.timelines.Epoch(), Offset: s.missed.Head,
+			Recoverable: true, Positioned: true, Epoch: c.g.timelines.Epoch(),
 			WasRecovering: s.start.from != nil, Recovered: s.missed.recovered,
 		}
-		for j := range s.missed.Records {
-			rec := &s.missed.Records[j]
-			if c.isReader(rec) {
-				sub.Publications = append(sub.Publications, publication(rec))
-			}
-			if s.reader.own && rec.Listen != "" && rec.Seq > c.Head { // the session's topics include the changes up to Head
-				c.unapplied.sent(rec)
+		for _, rec := range c.recovered(s) {
+			if c.isReader(&rec) {
+				sub.Publications = append(sub.Publications, publication(&rec))
 			}
 		}
+		sub.Offset = s.reader.seq
 		if res.Subs == nil {
 			res.Subs = map[string]*wire.SubscribeResult{}
 		}
-		res.Subs[s.Name], s.reader.seq = sub, s.missed.Head
+		res.Subs[s.Name] = sub
 	}
+}
+
+// recovered returns the missed records of a topic that the connect reply includes, and sets the position of the reader
+// after them. The others follow when the subscription changes before them are applied.
+func (c *client) recovered(s *subscribed) []txn.Record {
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
+	r, list := s.reader, s.missed.Records
+	r.seq = s.missed.Head
+	if !r.own {
+		return list
+	}
+	for i := range list {
+		if c.unapplied.beyond(&list[i]) {
+			r.seq = list[i-1].Seq
+			r.putFirst(list[i:])
+			return list[:i]
+		}
+		c.unapplied.sent(&list[i])
+	}
+	return list
 }
 
 // finishConnect evicts replaced sessions, starts the topics without a position to recover, and applies the subscription

@@ -176,11 +176,7 @@ func (c *client) begin(r *reader, after uint64, m missed) {
 	}
 	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true,
 		Epoch: c.g.timelines.Epoch(), Offset: after}})
-	r.seq = after
-	for i := range m.Records {
-		r.send(&encodedRecord{Record: m.Records[i]})
-	}
-	r.live()
+	r.begin(after, m.Records)
 	if n := len(m.Records); n > 0 && m.Records[n-1].Listen == im.EndOfTopic {
 		c.end(name) // the feed started after the end of the topic and does not deliver it
 	}

@@ -182,13 +182,7 @@ func TestUnappliedSubscription(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := open(t, Options{})
 			const wait = "group:wait"
-			waits, goOn := make(chan struct{}), make(chan struct{})
-			var once sync.Once
-			h.log.onHead = func(topic string) {
-				if topic == wait {
-					once.Do(func() { close(waits); <-goOn })
-				}
-			}
+			waits, resume := h.blockHead(wait)
 			d := h.dial()
 			d.send(`{"id":1,"connect":{"token":"ann"}}`)
 			if r := d.reply(); r.Connect == nil {
@@ -200,7 +194,7 @@ func TestUnappliedSubscription(t *testing.T) {
 			for i := range uint64(records) {
 				r := h.log.append("user:ann", "")
 				if aged && i >= sent-5 {
-					r.At += im.UnappliedTime.Milliseconds()
+					r.At += im.UnappliedTime
 				}
 				h.ways.Announce([]txn.Record{r})
 			}
@@ -224,7 +218,7 @@ func TestUnappliedSubscription(t *testing.T) {
 			if n != want {
 				t.Errorf("%d records while the subscription waits, want %d", n, want)
 			}
-			close(goOn)
+			resume()
 			if n := count(func(r received) bool { return r.Push != nil && r.Push.Channel == wait }); n != 0 {
 				t.Errorf("%d more records before the subscription", n)
 			}
@@ -233,5 +227,76 @@ func TestUnappliedSubscription(t *testing.T) {
 				t.Errorf("%d records after the subscription", last)
 			}
 		})
+	}
+}
+
+// blockHead blocks the first read of the head of a topic, which is part of a subscription, until resume is called.
+func (h *fixture) blockHead(topic string) (waits chan struct{}, resume func()) {
+	waits, goOn := make(chan struct{}), make(chan struct{})
+	var once, again sync.Once
+	h.log.onHead = func(name string) {
+		if name == topic {
+			once.Do(func() { close(waits); <-goOn })
+		}
+	}
+	resume = func() { again.Do(func() { close(goOn) }) }
+	h.t.Cleanup(resume)
+	return waits, resume
+}
+
+// TestAppliedBeforeSent: a subscription change is applied while its record waits for a response. Later records are not
+// held back.
+func TestAppliedBeforeSent(t *testing.T) {
+	h := open(t, Options{})
+	h.handler.calls = make(chan func(), 1)
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann"}}`)
+	d.reply()
+	d.send(`{"id":2,"rpc":{"method":"modifyInvitation","data":{"inviteID": "i"}}}`)
+	answer := <-h.handler.calls
+	change := h.log.append("user:ann", im.ListenTo("group:g", 0))
+	change.Body = []byte(`{"inviteID":"i"}`)
+	h.ways.Announce([]txn.Record{change})
+	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; {
+		r = d.next()
+	}
+	answer()
+	for range im.UnappliedRecords + 5 {
+		h.send("user:ann", "")
+	}
+	for r := d.next(); r.Push == nil || r.Push.Pub == nil || r.Push.Pub.Offset != im.UnappliedRecords+6; {
+		r = d.next()
+	}
+}
+
+// TestUnappliedWhileConnecting: the connect reply has only as many records after a change that the session has still to
+// apply as a reconnect looks back.
+func TestUnappliedWhileConnecting(t *testing.T) {
+	h := open(t, Options{})
+	const wait, records, sent = "group:wait", 50, im.UnappliedRecords - 1
+	h.send("user:ann", "")
+	h.handler.slow = func(string) { // after the session's topics were read
+		h.log.append("user:ann", im.ListenTo(wait, 0))
+		for range records {
+			h.log.append("user:ann", "")
+		}
+	}
+	waits, resume := h.blockHead(wait)
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann","subs":{"user:ann":{"recover":true,"offset":1,"epoch":"epoch"}}}}`)
+	sub := d.reply().Connect.Subs["user:ann"]
+	if n := len(sub.Publications); !sub.Recovered || n != 1+sent || sub.Offset != 2+sent {
+		t.Errorf("recovered %v up to %d, %d records; want the change and %d more", sub.Recovered, sub.Offset, n, sent)
+	}
+	<-waits
+	h.send("user:ann", "") // live, behind the others
+	resume()
+	for next := sub.Offset + 1; next <= records+3; {
+		if r := d.next(); r.Push != nil && r.Push.Channel == "user:ann" && r.Push.Pub != nil {
+			if r.Push.Pub.Offset != next {
+				t.Fatalf("record %d after the subscription, want %d", r.Push.Pub.Offset, next)
+			}
+			next++
+		}
 	}
 }

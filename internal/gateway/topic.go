@@ -71,11 +71,26 @@ func (r *reader) hold(p *encodedRecord) bool {
 	if r.rare == nil {
 		r.rare = &rare{}
 	}
-	if len(r.rare.held) == maxRecover {
+	if len(r.rare.held) >= maxRecover {
 		return false
 	}
 	r.rare.held = append(r.rare.held, p)
 	return true
+}
+
+// putFirst puts missed records before the held ones. The client's delivering must be held.
+func (r *reader) putFirst(missed []txn.Record) {
+	if len(missed) == 0 {
+		return
+	}
+	if r.rare == nil {
+		r.rare = &rare{}
+	}
+	list := make([]*encodedRecord, len(missed), len(missed)+len(r.rare.held))
+	for i := range missed {
+		list[i] = &encodedRecord{Record: missed[i]}
+	}
+	r.rare.held = append(list, r.rare.held...)
 }
 
 // release offers the held records again. The client's delivering must be held.
@@ -333,5 +348,14 @@ func (r *reader) live() {
 	r.c.delivering.Lock()
 	defer r.c.delivering.Unlock()
 	r.replaying = false
+	r.release()
+}
+
+// begin sends the missed records after a sequence, and then those that were held meanwhile.
+func (r *reader) begin(after uint64, missed []txn.Record) {
+	r.c.delivering.Lock()
+	defer r.c.delivering.Unlock()
+	r.seq, r.replaying = after, false
+	r.putFirst(missed)
 	r.release()
 }

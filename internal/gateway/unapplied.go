@@ -5,11 +5,12 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// unapplied are the subscription changes in records of the user's topic that were sent to a device, and not yet applied
-// to its session. A device that reconnects before that is subscribed by the records just before its position
-// (im.UnappliedRecords): records beyond that limit are held back until the changes are applied.
+// unapplied are the subscription changes in records of the user's topic that were sent to a device, and that are not
+// yet applied to its session. If the device loses its connection before they are, it is subscribed by the records just
+// before its position (im.UnappliedRecords). Records beyond that limit are held back until the changes are applied.
 type unapplied struct {
 	changes []sentChange
+	done    uint64  // the changes up to this sequence are applied
 	held    *reader // the reader of the user's topic, if it holds records back
 }
 
@@ -19,33 +20,40 @@ type sentChange struct {
 	at  int64
 }
 
-// holds reports whether a record of the user's topic must wait.
-func (u *unapplied) holds(r *reader, p *txn.Record) bool {
-	if !r.own || p.Seq == 0 || len(u.changes) == 0 {
+// beyond reports whether a record is beyond the limit after the first unapplied change.
+func (u *unapplied) beyond(p *txn.Record) bool {
+	if len(u.changes) == 0 || p.Seq == 0 {
 		return false
 	}
 	first := u.changes[0]
-	if p.Seq-first.seq < im.UnappliedRecords && p.At-first.at < im.UnappliedTime.Milliseconds() {
+	return p.Seq >= first.seq+im.UnappliedRecords || p.At-first.at >= im.UnappliedTime
+}
+
+// holds reports whether a record must wait.
+func (u *unapplied) holds(r *reader, p *txn.Record) bool {
+	if !r.own || !u.beyond(p) {
 		return false
 	}
 	u.held = r
 	return true
 }
 
-// sent notes the subscription change of a record that was sent.
+// sent keeps the subscription change of a record that was sent, unless the change was applied before, as for a record
+// that waited for a response.
 func (u *unapplied) sent(p *txn.Record) {
-	if l, ok := im.ParseListen(p.Listen); ok && !l.Stop && !l.End {
+	if l, ok := im.ParseListen(p.Listen); ok && !l.Stop && !l.End && p.Seq > u.done {
 		u.changes = append(u.changes, sentChange{p.Seq, p.At})
 	}
 }
 
-// applied notes that the subscription changes up to a sequence of the user's topic are applied, and releases the
+// applied is called when the subscription changes up to a sequence of the user's topic are applied. It releases the
 // records that waited for them.
 func (c *client) applied(seq uint64) {
 	c.delivering.Lock()
 	defer c.delivering.Unlock()
 	u := &c.unapplied
-	for len(u.changes) > 0 && u.changes[0].seq <= seq {
+	u.done = max(u.done, seq)
+	for len(u.changes) > 0 && u.changes[0].seq <= u.done {
 		u.changes = u.changes[1:]
 	}
 	if len(u.changes) == 0 {

@@ -2,32 +2,38 @@ package schedules
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/test/cluster"
 )
 
 // device is one device of a user. Its program may be killed and started again. mu guards the fields below it.
 type device struct {
-	user, id, peer string
-	renews         bool // tokens come from OnTokenExpired and Renew, else from GetToken
-	token          func() (string, error)
-	link           *cluster.Link
-	store          store
-	pending        sync.WaitGroup // calls
-	busy           atomic.Bool    // without a network, or being started
+	user, id string
+	others   []string // users; messages go to the first
+	renews   bool     // tokens come from OnTokenExpired and Renew, else from GetToken
+	token    func() (string, error)
+	link     *cluster.Link
+	store    store
+	pending  sync.WaitGroup // calls
+	busy     atomic.Bool    // without a network, or being started
 
 	mu       sync.Mutex
 	client   *client.Client
 	run      int                          // of the program
-	known    map[string]map[string]string // outcomes of the invitations that the program knows, by invitee
+	known    map[string]bool              // the invitations that were open when the running program learned of them
+	outcomes map[string]map[string]string // of invitees, by invitation, from all runs of the program
 	ringing  string                       // the last new invitation
 	calling  string                       // the last own invitation
 	raised   [][]string                   // messages of each run
@@ -71,14 +77,15 @@ func (s *store) fail(fails bool) (before bool) {
 	return before
 }
 
-func newDevice(t *testing.T, addr, user, id, peer string, renews bool, token func() (string, error)) *device {
+func newDevice(t *testing.T, addr, user, id string, others []string, renews bool,
+	token func() (string, error)) *device {
 	t.Helper()
 	link, err := cluster.NewLink(addr, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &device{user: user, id: id, peer: peer, renews: renews, token: token, link: link, lossless: true,
-		sent: map[string]bool{}, refused: map[string]string{}}
+	return &device{user: user, id: id, others: others, renews: renews, token: token, link: link, lossless: true,
+		sent: map[string]bool{}, refused: map[string]string{}, outcomes: map[string]map[string]string{}}
 }
 
 func (d *device) String() string { return d.user + " " + d.id }
@@ -89,18 +96,12 @@ func (d *device) note(format string, args ...any) {
 	d.log = append(d.log, time.Now().Format("05.000 ")+d.String()+" "+fmt.Sprintf(format, args...))
 }
 
-func (d *device) fault(format string, args ...any) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.faults = append(d.faults, fmt.Sprintf(format, args...))
-}
-
 // start starts the program, without waiting for its connection.
 func (d *device) start() error {
 	d.mu.Lock()
 	d.run++
 	run := d.run
-	d.known, d.ringing, d.calling = map[string]map[string]string{}, "", ""
+	d.known, d.ringing, d.calling = map[string]bool{}, "", ""
 	d.raised = append(d.raised, nil)
 	d.mu.Unlock()
 	opt := client.Options{Server: "http://" + d.link.Addr(), DeviceID: d.id, Store: &d.store, Listener: d.listener(run)}
@@ -131,7 +132,7 @@ func (d *device) kill(away time.Duration) error {
 	failed := d.store.fail(true)
 	d.link.Cut()
 	d.current().Close()
-	time.Sleep(away)
+	<-time.After(away)
 	d.store.fail(failed)
 	d.link.Heal()
 	return d.start()
@@ -153,10 +154,22 @@ func (d *device) listener(run int) client.Listener {
 	}
 	states := map[string]string{"accept": "accepted", "reject": "rejected"}
 	return client.Listener{
-		OnConnected:    func(protocol.Welcome) { d.note("connected") },
+		OnConnected: func(w protocol.Welcome) {
+			d.note("connected")
+			for i := range w.Invitations {
+				d.learn(run, w.Invitations[i].InviteID)
+			}
+			for _, v := range append(w.Invitations, w.Ended...) {
+				for _, p := range v.Invitees {
+					if p.State != invite.Open {
+						d.ended(run, v.InviteID, stateOf(p), p.UserID)
+					}
+				}
+			}
+		},
 		OnDisconnected: func(_ int, reason string) { d.note("disconnected: %s", reason) },
 		OnReceiveNewInvitation: func(e client.InvitationEvent) {
-			d.ended(run, e.InviteID, "")
+			d.learn(run, e.InviteID)
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.ringing = e.InviteID
@@ -168,6 +181,13 @@ func (d *device) listener(run int) client.Listener {
 				d.ended(run, e.InviteID, "cancelled", e.InviteeList...)
 			} else {
 				d.ended(run, e.InviteID, states[e.Action], d.user)
+			}
+		},
+		OnSignaling: func(m protocol.Signaling) { // while this user is open, no callback has the ends of others
+			states := map[protocol.ActionType]string{protocol.ActionCancel: "cancelled", protocol.ActionTimeout: "timedOut"}
+			others := slices.DeleteFunc(slices.Clone(m.InviteeList), func(u string) bool { return u == d.user })
+			if state := states[m.ActionType]; state != "" {
+				d.ended(run, m.InviteID, state, others...)
 			}
 		},
 		OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) {
@@ -193,7 +213,17 @@ func (d *device) renew(c *client.Client) {
 	}
 }
 
-// ended notes the outcome of an invitation for invitees; a run knows invitations without an outcome, too.
+// learn keeps an open invitation of the running program.
+func (d *device) learn(run int, id string) {
+	d.note("%s", id)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if run == d.run {
+		d.known[id] = true
+	}
+}
+
+// ended keeps the outcome of an invitation for invitees.
 func (d *device) ended(run int, id, state string, invitees ...string) {
 	d.note("%s %s %v", id, state, invitees)
 	d.mu.Lock()
@@ -201,15 +231,20 @@ func (d *device) ended(run int, id, state string, invitees ...string) {
 	if run != d.run {
 		return
 	}
-	if d.known[id] == nil {
-		d.known[id] = map[string]string{}
+	if d.outcomes[id] == nil {
+		d.outcomes[id] = map[string]string{}
 	}
 	for _, u := range invitees {
-		if before := d.known[id][u]; before != "" && before != state {
+		if before := d.outcomes[id][u]; before != "" && before != state {
 			d.faults = append(d.faults, fmt.Sprintf("%s: %s %s, then %s", id, u, before, state))
 		}
-		d.known[id][u] = state
+		d.outcomes[id][u] = state
 	}
+}
+
+func stateOf(p protocol.Invitee) string {
+	text, _ := json.Marshal(p.State)
+	return strings.Trim(string(text), `"`)
 }
 
 // act makes a call that may end after the schedule.
@@ -224,19 +259,23 @@ func (d *device) act(name string) {
 		switch {
 		case name == "send":
 			err = d.send(c)
-		case name == "invite":
+		case name == "invite" || name == "invite both":
 			id := client.NewID()
 			d.mu.Lock()
 			d.calling = id
 			d.mu.Unlock()
 			var res protocol.InviteResponse
-			res, err = c.Invite(ctx, protocol.InviteRequest{Invitee: d.peer, MergeGlare: true,
-				InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 3}})
+			req := protocol.InviteRequest{Invitee: d.others[0], MergeGlare: true}
+			if name != "invite" {
+				req = protocol.InviteRequest{InviteeList: d.others}
+			}
+			req.InviteOptions = protocol.InviteOptions{InviteID: id, Timeout: 3}
+			res, err = c.Invite(ctx, req)
 			switch {
 			case err == nil && res.Merged:
 				d.ended(run, res.InviteID, "accepted", d.user)
 			case err == nil:
-				d.ended(run, id, "")
+				d.learn(run, id)
 			}
 		case name == "accept" && ringing != "":
 			if _, err = c.Accept(ctx, ringing, ""); err == nil {
@@ -247,8 +286,14 @@ func (d *device) act(name string) {
 				d.ended(run, ringing, "rejected", d.user)
 			}
 		case name == "cancel" && calling != "":
-			if _, err = c.Cancel(ctx, protocol.CancelRequest{InviteID: calling}); err == nil {
-				d.ended(run, calling, "cancelled", d.peer)
+			var res protocol.ActionResponse
+			if res, err = c.Cancel(ctx, protocol.CancelRequest{InviteID: calling}); err == nil {
+				d.ended(run, calling, "cancelled", res.InviteeList...)
+			}
+			if res.Repeat { // the response does not tell whom the first call cancelled
+				d.mu.Lock()
+				delete(d.known, calling)
+				d.mu.Unlock()
 			}
 		}
 		if err != nil {
@@ -263,7 +308,7 @@ func (d *device) send(c *client.Client) error {
 	d.mu.Lock()
 	d.sent[id] = true
 	d.mu.Unlock()
-	req := protocol.SendMessageRequest{UserID: d.peer, MessageID: id}
+	req := protocol.SendMessageRequest{UserID: d.others[0], MessageID: id}
 	req.Text = id
 	_, err := c.SendMessage(context.Background(), req)
 	d.mu.Lock()
@@ -283,7 +328,7 @@ func (d *device) away(length time.Duration, silent bool) {
 	} else {
 		d.link.Cut()
 	}
-	time.Sleep(length)
+	<-time.After(length)
 	d.link.Heal()
 }
 

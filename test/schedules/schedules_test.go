@@ -5,7 +5,6 @@
 package schedules
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -62,7 +61,7 @@ func (s *server) token(user string, ttl time.Duration) (token string, err error)
 		if token, err = beckon.MintToken(s.data, "", user, "", ttl); err == nil {
 			return token, nil
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 	return "", err
 }
@@ -97,7 +96,7 @@ func TestSchedules(t *testing.T) {
 			})
 		}
 		if from/together%2 == 1 {
-			time.Sleep(length / 2)
+			<-time.After(length / 2)
 			if err := srv.stop(); err != nil {
 				t.Error(err)
 			}
@@ -111,7 +110,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// schedule is two users with three devices.
+// schedule is three users with four devices. Messages are sent between the first two users.
 type schedule struct {
 	random  *rand.Rand
 	devices []*device
@@ -119,18 +118,23 @@ type schedule struct {
 
 func newSchedule(t *testing.T, srv *server, n int) *schedule {
 	s := &schedule{random: rand.New(rand.NewPCG(*seed, uint64(n)))}
-	ann, bob := fmt.Sprintf("ann%d-%d", *seed, n), fmt.Sprintf("bob%d-%d", *seed, n)
-	for _, names := range [][3]string{{ann, "phone", bob}, {bob, "phone", ann}, {bob, "desk", ann}} {
+	var users []string
+	for _, name := range []string{"ann", "bob", "cat"} {
+		users = append(users, fmt.Sprintf("%s%d-%d", name, *seed, n))
+	}
+	for i, user := range []string{users[0], users[1], users[1], users[2]} {
 		ttl := []time.Duration{3 * time.Second, time.Hour}[s.random.IntN(2)]
-		token := func() (string, error) { return srv.token(names[0], ttl) }
-		s.devices = append(s.devices, newDevice(t, srv.addr, names[0], names[1], names[2], s.random.IntN(2) == 0, token))
+		token := func() (string, error) { return srv.token(user, ttl) }
+		others := slices.DeleteFunc(slices.Clone(users), func(u string) bool { return u == user })
+		s.devices = append(s.devices, newDevice(t, srv.addr, user, fmt.Sprint("d", i), others, s.random.IntN(2) == 0, token))
 	}
 	return s
 }
 
 // calls and faults are the actions of a schedule; those that are repeated come more often.
 var (
-	calls  = []string{"send", "send", "send", "invite", "invite", "accept", "accept", "accept", "reject", "cancel"}
+	calls = []string{"send", "send", "send", "invite", "invite", "invite both", "accept", "accept", "accept", "reject",
+		"cancel"}
 	faults = []string{"cut", "cut", "away", "silent", "storage", "kill"}
 )
 
@@ -146,11 +150,12 @@ func (s *schedule) play() error {
 	}
 	var troubles errgroup.Group
 	for begun := time.Now(); time.Since(begun) < length; {
-		time.Sleep(time.Duration(s.random.IntN(250)) * time.Millisecond)
+		<-time.After(time.Duration(s.random.IntN(250)) * time.Millisecond)
 		d := s.devices[s.random.IntN(len(s.devices))]
 		action := append(calls, faults...)[s.random.IntN(len(calls)+len(faults))]
 		away, fails := time.Duration(s.random.IntN(1200))*time.Millisecond, s.random.IntN(2) == 0
 		switch {
+		case action == "send" && d == s.devices[3]:
 		case slices.Contains(calls, action):
 			d.act(action)
 		case action == "storage":
@@ -186,20 +191,21 @@ func (s *schedule) judge() (faults []string) {
 			if ctx.Err() != nil {
 				return []string{fmt.Sprintf("%s is not connected 30 s after the network is back: %v", d, err)}
 			}
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 	}
-	for end := time.Now().Add(agreement); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(agreement); ; {
 		if faults = s.compare(ctx); len(faults) == 0 || time.Now().After(end) {
 			return faults
 		}
+		<-time.After(50 * time.Millisecond)
 	}
 }
 
 // compare compares the devices with the server.
 func (s *schedule) compare(ctx context.Context) (faults []string) {
 	ann := s.devices[0].current()
-	history, err := ann.GetHistoryMessageList(ctx, protocol.HistoryRequest{ConversationID: "c2c_" + s.devices[0].peer,
+	history, err := ann.GetHistoryMessageList(ctx, protocol.HistoryRequest{ConversationID: "c2c_" + s.devices[0].others[0],
 		Limit: 1000, Direction: "newer"})
 	if err != nil {
 		return []string{err.Error()}
@@ -211,7 +217,10 @@ func (s *schedule) compare(ctx context.Context) (faults []string) {
 			stored = append(stored, m.MessageID)
 		}
 	}
-	for _, d := range s.devices {
+	for i, d := range s.devices {
+		if i == 3 {
+			stored = nil
+		}
 		for _, text := range append(d.compareMessages(stored), d.compareInvitations(ctx)...) {
 			faults = append(faults, d.String()+": "+text)
 		}
@@ -255,24 +264,29 @@ func (d *device) compareMessages(stored []string) []string {
 	return faults
 }
 
-// compareInvitations compares the outcomes that the running program knows with the server's.
+// compareInvitations compares the outcomes that the device knows with the server's.
 func (d *device) compareInvitations(ctx context.Context) (faults []string) {
 	d.mu.Lock()
-	c, known := d.client, map[string]map[string]string{}
-	for id, outcomes := range d.known {
-		known[id] = maps.Clone(outcomes)
+	c, known, all := d.client, maps.Clone(d.known), map[string]map[string]string{}
+	for id := range known {
+		all[id] = nil
+	}
+	for id, outcomes := range d.outcomes {
+		all[id] = maps.Clone(outcomes)
 	}
 	d.mu.Unlock()
-	for id, outcomes := range known {
+	for id, outcomes := range all {
 		res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: id})
 		if err != nil {
 			faults = append(faults, fmt.Sprintf("%s: %v", id, err))
 			continue
 		}
 		for _, p := range res.Invitation.Invitees {
-			state, _ := json.Marshal(p.State)
-			recorded, believed := strings.Trim(string(state), `"`), cmp.Or(outcomes[p.UserID], "open")
-			if recorded != believed {
+			recorded, believed := stateOf(p), outcomes[p.UserID]
+			if believed == "" && known[id] {
+				believed = "open"
+			}
+			if believed != "" && recorded != believed {
 				faults = append(faults, fmt.Sprintf("%s is %s in %s, recorded as %s", p.UserID, believed, id, recorded))
 			}
 		}

@@ -273,7 +273,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		}
 	}
 	for _, o := range before {
-		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < im.UnappliedTime.Milliseconds() {
+		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < im.UnappliedTime {
 			joined[o.Topic] = o.From
 		}
 	}

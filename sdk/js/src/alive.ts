@@ -4,10 +4,16 @@ import type { Centrifuge } from 'centrifuge';
 /** Time within which the server must answer a ping, in milliseconds. */
 const pingTime = 3000;
 
+/** Time in which an attempt that was begun here is left alone, in milliseconds: the transport library gives it 5 s. */
+const attemptTime = 6000;
+
 /** The transport library's way of reconnecting. It is private there, and the version is fixed. */
 interface Reconnecting {
   /** Failed attempts since the last connection. The delay before the next one grows with them. */
   _reconnectAttempts: number;
+  /** An attempt is running: it asks for a token, or has a transport. */
+  _reconnecting: boolean;
+  _transport: object | null;
   _disconnect(code: number, reason: string, reconnect: boolean): void;
 }
 
@@ -39,22 +45,17 @@ function network(): EventTarget | undefined {
 /**
  * Returns a function that pings the server and reconnects without an answer. It runs by itself when the page becomes
  * online or visible, or its network changes: a connection may be dead then without an end, and the pings of the server
- * take up to 15 s to show it. While the client connects, the function begins a new attempt, at most every 3 s: the
- * present one, or the delay before the next, may take 5 s more.
+ * take up to 15 s to show it. While the client connects, the function begins a new attempt; otherwise the current one, or
+ * the delay before the next, could take another 5 s.
  */
 export function checkOnChange(link: Centrifuge): () => Promise<boolean> {
   let connections = 0;
   let running: Promise<boolean> | undefined;
   let begun = -Infinity; // the last attempt that was begun here, by the monotonic clock
   const reconnecting = link as unknown as Reconnecting;
-  let later: ReturnType<typeof setTimeout> | undefined;
   const attempt = (): void => {
-    const wait = begun + pingTime - performance.now();
-    clearTimeout(later);
-    if (wait > 0) {
-      later = setTimeout(() => void check(), wait);
-      return;
-    }
+    const asking = reconnecting._reconnecting && !reconnecting._transport; // for a token
+    if (asking || performance.now() - begun < attemptTime) return;
     begun = performance.now();
     reconnecting._reconnectAttempts = 0;
     reconnecting._disconnect(noPing, 'a new attempt', true);
@@ -82,13 +83,7 @@ export function checkOnChange(link: Centrifuge): () => Promise<boolean> {
     globalThis.document?.[add]?.('visibilitychange', seen);
   };
   link.on('connecting', () => listen('addEventListener')); // the same listener is added once
-  link.on('connected', () => {
-    connections++;
-    clearTimeout(later);
-  });
-  link.on('disconnected', () => {
-    clearTimeout(later);
-    listen('removeEventListener');
-  });
+  link.on('connected', () => connections++);
+  link.on('disconnected', () => listen('removeEventListener'));
   return check;
 }

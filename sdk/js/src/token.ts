@@ -25,7 +25,7 @@ export class TokenKeeper {
   #get: (() => string | Promise<string>) | undefined;
   #token: string;
   #used: string; // the token that the transport has
-  #offered = ''; // a new token that the server has not confirmed; a reconnect uses it after the expiry of the other
+  #offered = ''; // a new token that the server has not confirmed; it is used when the current one has expired
   #expireAt = 0; // of the session, in server time; 0 = never, or unknown
   #reported = false; // onTokenExpired was raised for the token
   #over = false; // the connection has ended because of it
@@ -69,17 +69,24 @@ export class TokenKeeper {
         if (this.#expired()) this.#report();
         throw err;
       }
-    } else if (this.#offered) {
-      this.#token = this.#offered;
-      this.#offered = '';
-      this.#reported = false;
-    } else if (connected ? this.#expired(skew) : this.#token && this.#token === this.#used) {
-      const before = this.#token;
-      this.#report();
-      if (connected) await this.#renewed();
-      if (this.#token === before) throw new UnauthorizedError('');
+    } else {
+      if (!connected) this.#takeOffered();
+      if (connected ? this.#expired(skew) : this.#token && this.#token === this.#used) {
+        const before = this.#token;
+        this.#report();
+        if (connected) await this.#renewed();
+        if (this.#token === before) this.#takeOffered();
+        if (this.#token === before) throw new UnauthorizedError('');
+      }
     }
     return (this.#used = this.#token);
+  }
+
+  #takeOffered(): void {
+    if (!this.#offered) return;
+    this.#token = this.#offered;
+    this.#offered = '';
+    this.#reported = false;
   }
 
   /** Waits for a new token. */

@@ -20,8 +20,9 @@ interface Private {
 /** Failed attempts, after a working WebSocket, before the other transports are tried: the server may restart. */
 const patience = 2;
 
-/** The transport library's code for a connect request without a response. */
+/** The transport library's codes for a connect request without a response, and for one that was given up. */
 const noResponse = 1;
+const givenUp = 11;
 
 /** The transport library's code for an expired token without a function that gets a new one. */
 export const expiredCode = 1;
@@ -102,8 +103,9 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   });
   link.on('error', (c) => {
     // A proxy may accept a WebSocket and drop its frames, or hold back a stream.
-    if (c.type !== 'connect' || c.error.code !== noResponse) return;
+    if (c.type !== 'connect' || (c.error.code !== noResponse && c.error.code !== givenUp)) return;
     unanswered = true;
+    if (c.error.code === givenUp) return;
     const next = state()._currentTransportIndex + 1;
     Object.assign(state(), {
       _currentTransportIndex: next % transports.length,
