@@ -108,13 +108,18 @@ test('a session over HTTP streaming survives a restart of the server, and ends w
 });
 
 // On several nodes the late request may reach another node than the session, and does not replace it at once.
-if (!process.env['BECKON_E2E_NODES'])
-  test('a connect request that was given up arrives after the next one: the session goes on', async () => {
+for (const checked of process.env['BECKON_E2E_NODES'] ? [] : [false, true])
+  test(`a connect request that was given up${checked ? ' by a check' : ''} arrives after the next one: the session goes on`, async () => {
     let kicked = false;
     at.client.on('onKickedOffline', () => (kicked = true));
     at.client.on('onDisconnected', () => (kicked = true));
     at.proxy.holdStream = true;
-    await at.client.connect();
+    const first = at.client.connect();
+    if (checked) {
+      while (streams() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await at.client.checkConnection();
+    }
+    await first;
     assert.equal(streams(), 2); // the first one is held
     const [lost, again] = [at.client.once('onConnecting'), at.client.once('onConnected')];
     at.proxy.releaseRequest();
