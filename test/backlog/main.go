@@ -80,9 +80,16 @@ func measure(ctx context.Context, engine string, keys int, state string, due tim
 	if err := m.fill(ctx, keys, due); err != nil {
 		return errors.Join(err, m.store.Close())
 	}
-	syscall.Sync() // an fsync of the measurement would wait for the pages of the backlog
 	if err := m.vacuum(ctx); err != nil {
 		return errors.Join(err, m.store.Close())
+	}
+	// SQLite moves its log when it is closed; during the measurement it would move the log of the whole backlog.
+	if err := m.store.Close(); err != nil {
+		return err
+	}
+	syscall.Sync() // an fsync of the measurement would wait for the pages of the backlog
+	if m.store, err = store.Open(ctx, db.Options); err != nil {
+		return err
 	}
 	stop := database.Run(ctx, m.store)
 	defer func() { err = errors.Join(err, stop()) }()

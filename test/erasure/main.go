@@ -111,6 +111,7 @@ func measure(ctx context.Context, opt store.Options, records int) (err error) {
 	if err := s.Once(ctx, func(sess *sqldb.Session) error { return subject(ctx, sess, user, s.Now()) }); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	syscall.Sync() // an fsync of the measurement would wait for the pages of the records
 	stop := database.Run(ctx, s)
 	defer func() { err = errors.Join(err, stop()) }()
 	e, err := personaldata.Start(ctx, s, user)
