@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/test/cluster"
@@ -302,7 +303,8 @@ func (d *device) act(name string) {
 	})
 }
 
-// send sends a message. Only a refusal means that it is not stored.
+// send sends a message. Only a refusal of the server means that it is not stored: a call that ended with an expired
+// token may have taken effect.
 func (d *device) send(c *client.Client) error {
 	id := client.NewID()
 	d.mu.Lock()
@@ -313,7 +315,7 @@ func (d *device) send(c *client.Client) error {
 	_, err := c.SendMessage(context.Background(), req)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if refusal := (*protocol.Error)(nil); errors.As(err, &refusal) {
+	if refusal := (*protocol.Error)(nil); errors.As(err, &refusal) && refusal.Code != im.CodeTokenExpired {
 		d.refused[id] = refusal.Message
 	} else if err == nil {
 		d.stored = append(d.stored, id)
