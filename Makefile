@@ -171,7 +171,7 @@ bench-erasure: | need-go need-postgres ## Measure the erasure of a user in datab
 	@$(GO) run ./test/erasure -engine sqlite $(ARGS)
 	@$(GO) run ./test/erasure -engine postgres $(ARGS)
 
-sizing: $(BIN) | need-postgres ## Measure what users, groups, flows and webhooks cost, and print the tables of docs/operating.md: about ten minutes, on an idle machine
+sizing: $(BIN) | need-postgres ## Measure the cost of users, groups, flows and webhooks, and print the tables of docs/operating.md: about ten minutes, on an idle machine
 	@$(GO) run ./test/sizing -measure $(BIN)
 	@$(GO) run ./test/sizing -table
 

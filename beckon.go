@@ -127,7 +127,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Complete: s.hearsAll, Log: s.cfg.Log})
+	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Complete: s.busComplete, Log: s.cfg.Log})
 	var nodes gateway.Nodes
 	if s.bus != nil {
 		nodes = s.bus
@@ -333,8 +333,8 @@ func (s *Server) joinCluster(ctx context.Context) (leave func() error) {
 	}
 }
 
-// hearsAll reports whether this node would notice the loss of any record from another node.
-func (s *Server) hearsAll() bool {
+// busComplete reports whether this node would notice the loss of any record from another node.
+func (s *Server) busComplete() bool {
 	if s.members == nil {
 		return !s.store.Shared()
 	}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what connected users cost who do nothing: 6,000 users with 20 groups each on three nodes with PostgreSQL and NATS, for
+# Measures the cost of idle connected users: 6,000 users with 20 groups each on three nodes with PostgreSQL and NATS, for
 # docs/performance.md. Takes about two minutes for each of PROGRAMS, which compares several in one run.
 set -euo pipefail
 . test/cluster.sh

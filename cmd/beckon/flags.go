@@ -53,7 +53,7 @@ type storageFlags struct {
 	MaxBatch      int           `help:"Transactions per commit, at most." default:"256" name:"max-batch"`
 	NoFsync       bool          `help:"Do not fsync commits. For measurements only: acknowledged actions can be lost." name:"no-fsync"`
 	RetentionDays int           `help:"Days that messages, ended invitations, calls and unused files are kept; 0 = forever." default:"0" name:"retention-days"`
-	Sweep         time.Duration `help:"Interval of comparing delivered topics with the database while other nodes are not heard over NATS: the longest delay of an event then." default:"2s"`
+	Sweep         time.Duration `help:"Interval of comparing delivered topics with the database while messages of other nodes may be lost: the longest delay of an event then." default:"2s"`
 	Drain         time.Duration `help:"Time over which a stopping node moves its devices to others. Default: 10s with --nats, else none."`
 	ClockSkew     time.Duration `help:"Offset of this node's clock, for tests of clusters." hidden:"" name:"clock-skew"`
 	ClockFile     string        `help:"File with the offset of this machine's clock, which is read with each reading of the clock, for tests that set it." hidden:"" name:"clock-file"`

@@ -21,16 +21,16 @@ type Register interface {
 // heartbeats reports from which nodes heartbeats arrive over the bus.
 type heartbeats interface {
 	Connected() bool
-	Heard(node string, within time.Duration) bool
-	HeardOld(within time.Duration) bool
+	Alive(node string, within time.Duration) bool
+	OldNodes(within time.Duration) bool
 	OnHeartbeat(func(node string))
 }
 
 const (
-	attendEvery = time.Second
-	attendTime  = 2 * time.Second         // timeout of an entry
-	freshFor    = 4 * time.Second         // a list that is older is not relied upon
-	heardWithin = 1500 * time.Millisecond // three heartbeats
+	attendEvery      = time.Second
+	attendTime       = 2 * time.Second         // timeout of an entry
+	freshFor         = 4 * time.Second         // a list that is older is not relied upon
+	heartbeatTimeout = 1500 * time.Millisecond // three heartbeats
 )
 
 // Members are the nodes of the cluster: those in the register of the database whose heartbeats arrive. Two nodes may
@@ -47,7 +47,7 @@ type Members struct {
 	mu       sync.Mutex
 	at       time.Time           // of the last list
 	live     []string            // sorted; with this node
-	unheard  bool                // a node in the register is silent
+	silent   bool                // a node in the register is silent
 	unlisted map[string]struct{} // nodes with heartbeats that were not in the last list
 	keepers  [Shards]int16
 }
@@ -56,12 +56,12 @@ type Members struct {
 func NewMembers(node string, register Register, bus heartbeats, log *slog.Logger) *Members {
 	m := &Members{node: node, register: register, bus: bus, log: log, wake: make(chan struct{}, 1),
 		unlisted: map[string]struct{}{}}
-	bus.OnHeartbeat(m.heard)
+	bus.OnHeartbeat(m.onHeartbeat)
 	return m
 }
 
-// heard notes a heartbeat.
-func (m *Members) heard(node string) {
+// onHeartbeat notes a heartbeat.
+func (m *Members) onHeartbeat(node string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, known := m.unlisted[node]; known || slices.Contains(m.live, node) {
@@ -111,7 +111,7 @@ func (m *Members) Run(ctx context.Context) error {
 func (m *Members) Await(ctx context.Context) {
 	t := time.NewTicker(10 * time.Millisecond)
 	defer t.Stop()
-	for end := time.Now().Add(heardWithin); !m.Complete() && m.bus.Connected() && time.Now().Before(end); {
+	for end := time.Now().Add(heartbeatTimeout); !m.Complete() && m.bus.Connected() && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
 			return
@@ -122,22 +122,22 @@ func (m *Members) Await(ctx context.Context) {
 
 // update takes a list of the register.
 func (m *Members) update(list []string) {
-	live, unheard := []string{m.node}, m.bus.HeardOld(2*heardWithin)
+	live, silent := []string{m.node}, m.bus.OldNodes(2*heartbeatTimeout)
 	for _, node := range list {
 		switch {
 		case node == m.node:
-		case m.bus.Heard(node, heardWithin):
+		case m.bus.Alive(node, heartbeatTimeout):
 			live = append(live, node)
 		default:
-			unheard = true
+			silent = true
 		}
 	}
 	slices.Sort(live)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.at, m.unheard = time.Now(), unheard
+	m.at, m.silent = time.Now(), silent
 	if !m.bus.Connected() && len(m.live) > 0 {
-		m.unheard = true
+		m.silent = true
 		return // they are not lost, this node is cut off; keepers need not move
 	}
 	for _, node := range m.live {
@@ -146,7 +146,7 @@ func (m *Members) update(list []string) {
 		}
 	}
 	maps.DeleteFunc(m.unlisted, func(node string, _ struct{}) bool {
-		return slices.Contains(live, node) || !m.bus.Heard(node, heardWithin)
+		return slices.Contains(live, node) || !m.bus.Alive(node, heartbeatTimeout)
 	})
 	if slices.Equal(live, m.live) {
 		return
@@ -178,16 +178,16 @@ func (m *Members) Complete() bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.all() && m.allHeard()
+	return m.all() && m.allAlive()
 }
 
 // all reports whether the live nodes are all nodes.
-func (m *Members) all() bool { return m.fresh() && !m.unheard && len(m.unlisted) == 0 }
+func (m *Members) all() bool { return m.fresh() && !m.silent && len(m.unlisted) == 0 }
 
 func (m *Members) fresh() bool { return time.Since(m.at) < freshFor }
 
-func (m *Members) allHeard() bool {
-	return !slices.ContainsFunc(m.live, func(n string) bool { return n != m.node && !m.bus.Heard(n, heardWithin) })
+func (m *Members) allAlive() bool {
+	return !slices.ContainsFunc(m.live, func(n string) bool { return n != m.node && !m.bus.Alive(n, heartbeatTimeout) })
 }
 
 // Share returns the share of this node in work that any node can do: it is the index-th of count nodes.

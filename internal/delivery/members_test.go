@@ -13,7 +13,7 @@ import (
 // town is a register and a bus.
 type town struct {
 	mu                sync.Mutex
-	registered, heard []string
+	registered, alive []string
 	broken            bool
 }
 
@@ -28,17 +28,17 @@ func (f *town) Attend(context.Context, string) ([]string, error) {
 func (f *town) Leave(context.Context, string) error { return nil }
 func (f *town) Connected() bool                     { return true }
 func (f *town) OnHeartbeat(func(string))            {}
-func (f *town) HeardOld(time.Duration) bool         { return false }
-func (f *town) Heard(node string, _ time.Duration) bool {
+func (f *town) OldNodes(time.Duration) bool         { return false }
+func (f *town) Alive(node string, _ time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Contains(f.heard, node)
+	return slices.Contains(f.alive, node)
 }
 
-func (f *town) set(registered []string, heard ...string) {
+func (f *town) set(registered []string, alive ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.registered, f.heard = registered, heard
+	f.registered, f.alive = registered, alive
 }
 
 func (f *town) breakDown(broken bool) {

@@ -130,13 +130,13 @@ func TestLossesOverNATS(t *testing.T) {
 	b.wait(t, &b.losses, lost, lost)
 	a.dropped[shard].Add(1) // as when the outbox is full
 	b.wait(t, &b.losses, lost, lost, lost)
-	if !b.Heard("a", 2*time.Second) || b.Heard("c", time.Hour) || b.HeardOld(time.Hour) {
-		t.Error("who was heard is wrong")
+	if !b.Alive("a", 2*time.Second) || b.Alive("c", time.Hour) || b.OldNodes(time.Hour) {
+		t.Error("the living nodes are wrong")
 	}
 	if err := a.conn.Publish("beckon."+token("cluster")+"."+token("nodes")+".w", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "a heartbeat of a node of an old version", func() bool { return b.HeardOld(time.Hour) })
+	await(t, "a heartbeat of a node of an old version", func() bool { return b.OldNodes(time.Hour) })
 }
 
 // subscribed waits until the server has the subscriptions of a node.

@@ -167,16 +167,16 @@ func (b *NATS) reportLoss(node string, shards []int) {
 // Losses counts the losses of messages, one for each sender and shard.
 func (b *NATS) Losses() int64 { return b.losses.Load() }
 
-// Heard reports whether a heartbeat of another node arrived within a time.
-func (b *NATS) Heard(node string, within time.Duration) bool {
+// Alive reports whether a heartbeat of another node arrived within a time.
+func (b *NATS) Alive(node string, within time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.peers[node]
 	return p != nil && time.Since(p.at) < within
 }
 
-// HeardOld reports whether a heartbeat of a node of an old version, without shards, arrived within a time.
-func (b *NATS) HeardOld(within time.Duration) bool {
+// OldNodes reports whether a heartbeat of a node of an old version, without shards, arrived within a time.
+func (b *NATS) OldNodes(within time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return time.Since(b.old) < within

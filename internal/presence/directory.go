@@ -17,12 +17,12 @@ type directory struct {
 	kept    [delivery.Shards]bool
 	keepers [delivery.Shards]string // as this node knew them last
 	nodes   map[string]*otherNode
-	// unheard has the nodes with entries and without heartbeats, with the time of the first entry. They are dropped like
-	// nodes that have become silent.
-	unheard map[string]time.Time
-	push    map[int]struct{}     // shards whose keepers are to be informed, and to inform this node
-	gone    map[string]time.Time // users with an entry without devices
-	left    map[string]time.Time // nodes that were dropped lately: others may not know it yet
+	// silent has the nodes with entries but no heartbeat, with the time of the first entry. They are dropped as late as
+	// nodes whose heartbeats end.
+	silent map[string]time.Time
+	push   map[int]struct{}     // shards whose keepers are to be informed, and to inform this node
+	gone   map[string]time.Time // users with an entry without devices
+	left   map[string]time.Time // recently dropped nodes: other nodes may still have them
 }
 
 // otherNode is another node whose heartbeats arrive.
@@ -47,7 +47,7 @@ type remoteDevices struct {
 }
 
 func newDirectory() directory {
-	return directory{nodes: map[string]*otherNode{}, unheard: map[string]time.Time{}, push: map[int]struct{}{},
+	return directory{nodes: map[string]*otherNode{}, silent: map[string]time.Time{}, push: map[int]struct{}{},
 		gone: map[string]time.Time{}, left: map[string]time.Time{}}
 }
 
@@ -86,8 +86,8 @@ func (d *directory) note(user string, e remoteDevices) {
 	if len(e.devices) == 0 {
 		d.gone[user] = e.at
 	}
-	if _, seen := d.unheard[e.node]; !seen && d.nodes[e.node] == nil {
-		d.unheard[e.node] = e.at
+	if _, seen := d.silent[e.node]; !seen && d.nodes[e.node] == nil {
+		d.silent[e.node] = e.at
 	}
 }
 
@@ -134,8 +134,8 @@ func (d *directory) forgetUser(user string) {
 	}
 }
 
-// heard notes a heartbeat, and reports whether the node is new.
-func (d *directory) heard(node string, now time.Time) (appeared bool) {
+// noteHeartbeat notes a heartbeat, and reports whether the node is new.
+func (d *directory) noteHeartbeat(node string, now time.Time) (appeared bool) {
 	n := d.nodes[node]
 	if n == nil {
 		n, appeared = &otherNode{stale: map[int]*repair{}}, true
@@ -148,7 +148,7 @@ func (d *directory) heard(node string, now time.Time) (appeared bool) {
 		if _, returns := d.left[node]; returns { // its entries of shared users were dropped
 			d.missed(node, nil, false)
 		}
-		delete(d.unheard, node)
+		delete(d.silent, node)
 		delete(d.left, node)
 	}
 	n.at = now
@@ -174,9 +174,9 @@ func (d *directory) expire(now time.Time) (changed bool) {
 			changed = changed || !dropped
 		}
 	}
-	for node, since := range d.unheard {
+	for node, since := range d.silent {
 		if now.Sub(since) > nodeTimeout {
-			delete(d.unheard, node)
+			delete(d.silent, node)
 			d.drop(node, now)
 			changed = true
 		}

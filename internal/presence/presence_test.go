@@ -35,13 +35,13 @@ type simulated struct {
 	*Presence
 	members *delivery.Members
 
-	inbox  chan func()
-	refs   [delivery.Shards]int
-	lost   map[string]map[int]struct{} // by sender
-	heard  map[string]time.Time
-	handle func(string, []byte, func([]byte))
-	beat   []func(string)
-	loss   func(string, []int)
+	inbox     chan func()
+	refs      [delivery.Shards]int
+	lost      map[string]map[int]struct{} // by sender
+	lastBeats map[string]time.Time
+	handle    func(string, []byte, func([]byte))
+	beat      []func(string)
+	loss      func(string, []int)
 
 	sessionsMu sync.Mutex
 	sessions   map[string][]protocol.Device
@@ -59,11 +59,11 @@ func (n *simulated) Attend(context.Context, string) (list []string, err error) {
 }
 func (n *simulated) Leave(context.Context, string) error { return nil }
 func (n *simulated) Connected() bool                     { return true }
-func (n *simulated) HeardOld(time.Duration) bool         { return false }
-func (n *simulated) Heard(node string, within time.Duration) bool {
+func (n *simulated) OldNodes(time.Duration) bool         { return false }
+func (n *simulated) Alive(node string, within time.Duration) bool {
 	n.c.mu.Lock()
 	defer n.c.mu.Unlock()
-	return time.Since(n.heard[node]) < within
+	return time.Since(n.lastBeats[node]) < within
 }
 
 // post hands a message to the nodes that which selects. The lock of the cluster must be held.
@@ -169,7 +169,7 @@ func (c *cluster) set(f func()) {
 func (c *cluster) start(t *testing.T, name string) *simulated {
 	ctx, cancel := context.WithCancel(t.Context())
 	n := &simulated{c: c, name: name, inbox: make(chan func(), 100_000), lost: map[string]map[int]struct{}{},
-		heard: map[string]time.Time{}, sessions: map[string][]protocol.Device{}, statuses: map[string]bool{},
+		lastBeats: map[string]time.Time{}, sessions: map[string][]protocol.Device{}, statuses: map[string]bool{},
 		changed: map[string]bool{}}
 	n.members = delivery.NewMembers(name, n, n, slog.New(slog.DiscardHandler))
 	n.Presence = New(Options{Node: name, Wire: n, Keepers: n.members, Local: sessionsOf{n},
@@ -213,7 +213,7 @@ func (c *cluster) start(t *testing.T, name string) *simulated {
 	})
 	n.stop = func() {
 		c.mu.Lock()
-		delete(c.nodes, name) // dies without a word
+		delete(c.nodes, name) // without a last message
 		c.mu.Unlock()
 		cancel()
 		all.Wait()
@@ -246,7 +246,7 @@ func (n *simulated) heartbeats() {
 		if to == n || n.c.cut[n.name+to.name] {
 			continue
 		}
-		to.heard[n.name] = time.Now()
+		to.lastBeats[n.name] = time.Now()
 		var lost []int
 		for shard := range to.lost[n.name] {
 			lost = append(lost, shard)

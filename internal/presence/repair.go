@@ -56,7 +56,7 @@ func (p *Presence) onSync(w message) {
 	}
 }
 
-// sendStates sends the states that keepers asked for, and those of shards in which this node may have missed something.
+// sendStates sends the states that keepers asked for, and those of shards in which this node may lack messages.
 func (p *Presence) sendStates() {
 	states := map[int]*message{} // by shard
 	to := map[int]string{}
@@ -177,7 +177,7 @@ func (p *Presence) onShared(w message) {
 	}
 }
 
-// onRepaired queries the statuses of users of whom the keeper missed something.
+// onRepaired queries the statuses of users about whom the keeper lacked messages.
 func (p *Presence) onRepaired(w message) {
 	for _, user := range w.Users {
 		if p.watched(user) {
@@ -201,7 +201,8 @@ func sum(user, node string, list []protocol.Device) (total uint64) {
 	return total
 }
 
-// sendDigests sends the digests of all shards to their keepers, and removes what this node is not informed of any more.
+// sendDigests sends the digests of all shards to their keepers, and removes entries about which this node is no longer
+// informed.
 func (p *Presence) sendDigests() {
 	var digests [delivery.Shards]digest
 	users := p.localUsers()

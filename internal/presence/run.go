@@ -10,9 +10,9 @@ import (
 	"github.com/beckon-im/beckon/internal/delivery"
 )
 
-// Run keeps shards, detects dead nodes and repairs what was lost, until ctx ends. Users who neither connect nor
-// disconnect cost no message. statuses returns the users with presence watchers on this node. lost is called when
-// another node left or appeared.
+// Run keeps shards, detects dead nodes and repairs losses, until ctx ends. Users without connects and disconnects cost
+// no message. statuses returns the users with presence watchers on this node. lost is called when another node left or
+// appeared.
 func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func()) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -74,7 +74,7 @@ func (p *Presence) expireNodes(now time.Time) (changed bool) {
 func (p *Presence) onHeartbeat(node string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.remote.heard(node, time.Now()) {
+	if p.remote.noteHeartbeat(node, time.Now()) {
 		p.rejoined = true
 	}
 }

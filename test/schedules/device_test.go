@@ -128,7 +128,7 @@ func (d *device) start() error {
 	return nil
 }
 
-// kill ends the program; what it could not save is lost.
+// kill ends the program; unsaved state is lost.
 func (d *device) kill(away time.Duration) error {
 	failed := d.store.fail(true)
 	d.link.Cut()
@@ -291,7 +291,7 @@ func (d *device) act(name string) {
 			if res, err = c.Cancel(ctx, protocol.CancelRequest{InviteID: calling}); err == nil {
 				d.ended(run, calling, "cancelled", res.InviteeList...)
 			}
-			if res.Repeat { // the response does not tell whom the first call cancelled
+			if res.Repeat { // the response lacks the users that the first call cancelled
 				d.mu.Lock()
 				delete(d.known, calling)
 				d.mu.Unlock()

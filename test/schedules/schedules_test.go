@@ -294,7 +294,7 @@ func (d *device) compareInvitations(ctx context.Context) (faults []string) {
 	return faults
 }
 
-// story returns what the devices noted, in the order of time.
+// story returns the notes of the devices, in the order of time.
 func (s *schedule) story() (lines []string) {
 	for _, d := range s.devices {
 		d.mu.Lock()

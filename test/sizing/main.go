@@ -1,5 +1,5 @@
-// Command sizing computes what a number of users needs on PostgreSQL and NATS: nodes, cores, memory, disk, log,
-// connections. The costs that it multiplies are in constants.json, which -measure measures on this machine in one run.
+// Command sizing computes the size of a cluster with PostgreSQL and NATS for a number of users: nodes, cores, memory,
+// disk, log, connections. It uses the costs in constants.json, which -measure measures on this machine in one run.
 //
 //	go run ./test/sizing -users 1000000 -groups 20 -flows 556
 //	go run ./test/sizing -table          # the table of docs/operating.md

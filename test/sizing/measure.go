@@ -47,7 +47,7 @@ const (
 	groups  = 100 // of each user
 )
 
-// result is what "beckon bench --json" prints.
+// result is the output of "beckon bench --json".
 type result struct {
 	Flows         float64            `json:"flows"`
 	Seconds       float64            `json:"seconds"`
@@ -76,6 +76,7 @@ type site struct {
 	program string
 	dir     string
 	db      *pgx.Conn
+	stop    func() // ends the receiver of webhooks; nil = there is none
 }
 
 func open(ctx context.Context, program string, args ...string) (*site, error) {
@@ -97,8 +98,26 @@ func open(ctx context.Context, program string, args ...string) (*site, error) {
 	return s, nil
 }
 
+// openWithWebhooks returns a cluster that sends its events to a receiver in this process.
+func openWithWebhooks(ctx context.Context, program string) (*site, error) {
+	r := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+	s, err := open(ctx, program, "--webhook", r.URL, "--webhook-secret", secret)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	s.stop = r.Close
+	return s, nil
+}
+
 func (s *site) close(ctx context.Context) error {
 	var err error
+	if s.stop != nil {
+		defer s.stop()
+	}
 	if s.db != nil {
 		err = s.db.Close(ctx)
 	}
@@ -108,7 +127,7 @@ func (s *site) close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// bench runs the load generator, and measures what its flows leave in PostgreSQL.
+// bench runs the load generator, and measures the growth of PostgreSQL by its flows.
 func (s *site) bench(ctx context.Context, args ...string) (r result, err error) {
 	var servers []string
 	for _, n := range s.Nodes {
@@ -250,11 +269,9 @@ func (s *site) unread(ctx context.Context, c *Constants) error {
 	return nil
 }
 
-// hooked measures what webhooks add to a flow.
+// hooked measures the additional cost of a flow with webhooks.
 func hooked(ctx context.Context, program string, c *Constants) (err error) {
-	url, stop := receiver()
-	defer stop()
-	s, err := open(ctx, program, "--webhook", url, "--webhook-secret", secret)
+	s, err := openWithWebhooks(ctx, program)
 	if err != nil {
 		return err
 	}
@@ -281,18 +298,7 @@ func hooked(ctx context.Context, program string, c *Constants) (err error) {
 	return nil
 }
 
-// secret signs the webhooks.
-var secret = "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
-
-// receiver takes webhooks.
-func receiver() (url string, stop func()) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-	}))
-	return s.URL, s.Close
-}
-
-// idle measures a cluster with few users, and what connected users add, with and without groups.
+// idle measures a cluster with few users, and the additional cost of connected users, with and without groups.
 func idle(ctx context.Context, program string, c *Constants) error {
 	type figures struct {
 		connect, node float64
@@ -343,11 +349,9 @@ func idle(ctx context.Context, program string, c *Constants) error {
 	return nil
 }
 
-// check measures another load, and plans it.
+// check measures another load, and computes its plan.
 func check(ctx context.Context, program string, c *Constants) (err error) {
-	url, stop := receiver()
-	defer stop()
-	s, err := open(ctx, program, "--webhook", url, "--webhook-secret", secret)
+	s, err := openWithWebhooks(ctx, program)
 	if err != nil {
 		return err
 	}

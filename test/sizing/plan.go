@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Load is what a cluster has to carry.
+// Load is the load of a cluster.
 type Load struct {
 	Users      int
 	Groups     int     // of each user
@@ -21,7 +21,7 @@ type Load struct {
 	NodeCores  float64
 }
 
-// Cost is what something costs each part, in microseconds of its processor time.
+// Cost is the processor time of each part, in microseconds.
 type Cost struct {
 	Node     float64 `json:"node"`
 	Postgres float64 `json:"postgres"`
@@ -73,7 +73,7 @@ type Constants struct {
 
 	Flow      Line `json:"flow"`            // one-to-one, over three nodes
 	Unread    Cost `json:"flowUnread"`      // of each node that receives the records of a flow and does not read them
-	GroupFlow Line `json:"flowOfTen"`       // to ten users of a group, who all accept
+	GroupFlow Line `json:"flowOfTen"`       // to ten users of a group; all accept
 	Webhook   Line `json:"webhooksOfAFlow"` // more, with webhooks
 	Removal   Cost `json:"removalOfAFlow"`  // more, with retention
 	Disk      Size `json:"bytesOfAFlow"`    // of PostgreSQL
@@ -84,7 +84,7 @@ type Constants struct {
 	Check *Check `json:"check"` // of the arithmetic
 }
 
-// Size is what a flow leaves.
+// Size is the number of bytes for a flow.
 type Size struct {
 	Disk float64 `json:"disk"` // in tables and indexes
 	Log  float64 `json:"log"`  // sent to standbys and archives
@@ -112,7 +112,7 @@ const (
 	onceIn        = 1800 // seconds between two calls of a user
 )
 
-// Plan is what a load needs.
+// Plan is the size of a cluster for a load.
 type Plan struct {
 	Load          Load
 	Actions       float64 // per commit
@@ -130,7 +130,7 @@ type Plan struct {
 	Reconnect     float64 // seconds until the users of a lost node are connected to the others
 }
 
-// Plan computes what a load needs.
+// Plan computes the size of a cluster for a load.
 func (c Constants) Plan(l Load) Plan {
 	if l.Flows == 0 {
 		l.Flows = float64(l.Users) / onceIn
@@ -225,7 +225,7 @@ func write(w io.Writer, c Constants, plans []Plan) error {
 	return printConstants(w, c)
 }
 
-// printConstants writes what the plan multiplies.
+// printConstants writes the constants of a plan.
 func printConstants(w io.Writer, c Constants) error {
 	cost := func(name string, d Cost) {
 		fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f |\n", name, d.Node, d.Postgres, d.NATS)

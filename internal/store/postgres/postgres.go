@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -196,119 +195,6 @@ func classify(code string) sqldb.ErrorClass {
 type broken struct{ error }
 
 func (b *broken) Unwrap() error { return b.error }
-
-// Ping reads the clock of the primary, on a connection of its own.
-func (d *DB) Ping(ctx context.Context) (r sqldb.Reading, err error) {
-	err = d.pings.use(ctx, d.config, func(c *pgx.Conn) error {
-		var only string
-		err := c.QueryRow(ctx, "SELECT "+clock+", "+rawClock+", coalesce((SELECT value FROM meta WHERE name = 'clock'), "+
-			"''), "+noted("1")+", "+noted("2")+", current_setting('transaction_read_only')").
-			Scan(&r.Now, &r.Raw, &r.Correction, &r.Latest, &r.Noted, &only)
-		if err == nil && only == "on" {
-			err = errors.New("PostgreSQL is a standby and refuses writes")
-			d.pool.Reset() // its other connections are to the same server
-		}
-		return err
-	})
-	return r, err
-}
-
-// SetClock stores a correction by which the time of a reading becomes now, unless another node has stored one since.
-func (d *DB) SetClock(ctx context.Context, r sqldb.Reading, now int64) error {
-	return d.pings.use(ctx, d.config, func(c *pgx.Conn) error {
-		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) VALUES ('clock', $1) ON CONFLICT (name) DO UPDATE SET "+
-			"value = $1 WHERE meta.value = $2", r.CorrectionTo(now), r.Correction)
-		return err
-	})
-}
-
-// noted reads a number of the last note of the time: 1 is the time, 2 the database's own clock.
-func noted(part string) string {
-	return "coalesce((SELECT split_part(value, ' ', " + part + ")::bigint FROM meta WHERE name = 'time'), 0)"
-}
-
-// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock. It fails when
-// commits do not end.
-func (d *DB) NoteTime(ctx context.Context, now int64) error {
-	return d.pings.use(ctx, d.config, func(c *pgx.Conn) error {
-		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) SELECT 'time', $1::bigint || ' ' || "+rawClock+" WHERE "+
-			"abs("+clock+" - $1::bigint) < 1000 ON CONFLICT (name) DO UPDATE SET value = CASE "+
-			"WHEN split_part(meta.value, ' ', 1)::bigint < $1::bigint THEN excluded.value ELSE meta.value END", now)
-		return err
-	})
-}
-
-// Nodes stay in the list for attending after they attended; entries are removed an hour later.
-const (
-	attending = "10000" // milliseconds
-	removed   = "3600000"
-)
-
-// nodeTime is the time of an entry in the list of nodes.
-const nodeTime = "CASE WHEN name LIKE 'node:%' THEN value::bigint END"
-
-// Attend enters a node into the list of nodes, and returns all nodes that attended lately. The entry is not worth the
-// wait for a disk.
-func (d *DB) Attend(ctx context.Context, node string) (list []string, err error) {
-	err = d.members.use(ctx, d.config, func(c *pgx.Conn) error {
-		list = nil
-		var b pgx.Batch
-		b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
-		b.Queue("INSERT INTO meta (name, value) VALUES ('node:' || $1, "+rawClock+"::text) "+
-			"ON CONFLICT (name) DO UPDATE SET value = excluded.value", node)
-		b.Queue("SELECT substr(name, 6) FROM meta WHERE " + nodeTime + " > " + rawClock + " - " + attending).
-			Query(func(rows pgx.Rows) error {
-				list, err = pgx.CollectRows(rows, pgx.RowTo[string])
-				return err
-			})
-		return c.SendBatch(ctx, &b).Close()
-	})
-	return list, err
-}
-
-// Leave removes a node from the list of nodes, and those that died long ago.
-func (d *DB) Leave(ctx context.Context, node string) error {
-	return d.members.use(ctx, d.config, func(c *pgx.Conn) error {
-		_, err := c.Exec(ctx, "DELETE FROM meta WHERE name = 'node:' || $1 OR "+nodeTime+" < "+rawClock+" - "+removed, node)
-		return err
-	})
-}
-
-// connection is one of its own, for one use at a time. It is opened before a use and closed after an error.
-type connection struct {
-	mu   sync.Mutex
-	conn *pgx.Conn
-}
-
-func (o *connection) use(ctx context.Context, config *pgx.ConnConfig, f func(*pgx.Conn) error) (err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.conn == nil {
-		if o.conn, err = pgx.ConnectConfig(ctx, config.Copy()); err != nil {
-			return err
-		}
-	}
-	if err = f(o.conn); err != nil {
-		o.closeLocked()
-	}
-	return err
-}
-
-func (o *connection) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closeLocked()
-}
-
-func (o *connection) closeLocked() {
-	if o.conn == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = o.conn.Close(ctx) // it is of no use any more
-	o.conn = nil
-}
 
 // readTime limits a read without a deadline, so that a network that drops all packets does not block its caller for
 // long.

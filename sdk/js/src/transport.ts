@@ -63,11 +63,13 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
         emulationEndpoint,
         // The library ignores the failure of a command over a stream; unhandled, it would end a program in Node. The command
         // is sent again.
-        fetch: (url: string, init: RequestInit) => {
-          const response = fetch(url, init);
-          if (url === emulationEndpoint) response.catch(() => undefined);
-          return response;
-        },
+        ...(globalThis.fetch && {
+          fetch: (url: string, init: RequestInit) => {
+            const response = fetch(url, init);
+            if (url === emulationEndpoint) response.catch(() => undefined);
+            return response;
+          },
+        }),
         getData: () => {
           // called before each attempt
           if (state()._currentTransportIndex === 0) {
@@ -80,10 +82,15 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   );
   const state = (): Private => link as unknown as Private;
   // Frames that are read together, as in Node and from an HTTP stream, are processed one after the other. The library
-  // starts the second before the end of the first, so its events would overtake those of the first.
+  // starts the second before the end of the first, so its events would overtake those of the first. An exception is
+  // reported as uncaught; the library would process no later frame.
   let dispatched = Promise.resolve();
   state()._dispatchSynchronized = (replies, done) => {
-    for (const r of replies) dispatched = dispatched.then(() => state()._dispatchReply(r));
+    const report = (err: unknown): void =>
+      queueMicrotask(() => {
+        throw err;
+      });
+    for (const r of replies) dispatched = dispatched.then(() => state()._dispatchReply(r)).catch(report);
     dispatched = dispatched.then(done);
   };
   const { _disconnect } = state();

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { BeckonError, type Client, type Options, type Schemas } from '../src/index.js';
 import { Inbox, type Timeline } from '../src/inbox.js';
 import { serveTests } from './cluster.js';
+import { random } from './random.js';
 
 const server = serveTests();
 
@@ -204,16 +205,6 @@ interface Copy {
   timelines: Timeline[];
 }
 
-/** Returns reproducible random numbers from 0 to n-1 (mulberry32). */
-function random(seed: number): (n: number) => number {
-  return (n) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((((t ^ (t >>> 14)) >>> 0) / 4294967296) * n) >>> 0;
-  };
-}
-
 type Sent = { by: string; to: string; id: string };
 
 /** Does one random action. Refusals are outcomes as well. */
@@ -288,7 +279,8 @@ async function compare(d: Copy): Promise<[string, string]> {
 for (const round of Array.from({ length: Number(process.env['ROUNDS'] ?? 8) }, (_, i) => i))
   test(`random actions of three users with four devices, round ${round}`, async () => {
     const seed = Date.now() + round;
-    const pick = random(seed);
+    const next = random(seed);
+    const pick = (n: number): number => Math.floor(next() * n);
     const names = ['ira', 'jon', 'kim'].map((n) => `${n}-${seed}`);
     const devices: Copy[] = [];
     for (const [i, user] of [...names, names[0]!].entries()) {

@@ -10,6 +10,7 @@ import { Calls } from '../src/call.js';
 import { BeckonError, Client, Code, type Schemas } from '../src/index.js';
 import { serveTests } from './cluster.js';
 import { Proxy } from './proxy.js';
+import { random } from './random.js';
 import { Silent } from './silent.js';
 
 const server = serveTests();
@@ -28,17 +29,6 @@ Date.now = () => now() + clock;
 after(() => {
   Date.now = now;
 });
-
-/** mulberry32, a seeded random number generator. */
-function random(start: number): () => number {
-  let a = start;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 type Outcome = 'accepted' | 'rejected' | 'cancelled' | 'timedOut';
 
@@ -175,7 +165,7 @@ class Device {
       if (method === 'cancel') {
         const { inviteeList = [], repeat } = response as { inviteeList?: string[]; repeat?: boolean };
         ended(inviteID, inviteeList, 'cancelled');
-        if (repeat) known.delete(inviteID); // the response does not tell whom the first call cancelled
+        if (repeat) known.delete(inviteID); // the response lacks the users that the first call cancelled
       }
     });
     if (this.renews) client.on('onTokenExpired', () => this.#later(token().then((t) => client.renew(t))));
