@@ -23,7 +23,7 @@ func ladder() []string {
 	return []string{"im", "invite", "protocol", "protocol/operator", "internal/freeport", "internal/sqldb", "internal/txn",
 		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
-		"internal/store", "internal/store/holder",
+		"internal/store", "internal/store/holder", "internal/store/reaction",
 		"internal/store/blocklist", "internal/store/userstate", "internal/store/outbox", "internal/store/admin",
 		"internal/store/retention",
 		"internal/store/personaldata", "internal/store/dump", "internal/store/check", "internal/store/datadir",
@@ -34,8 +34,8 @@ func ladder() []string {
 		"internal/signaling/deadline", "internal/signaling/offlinepush", "internal/signaling/snapshot", "internal/signaling",
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
 		"internal/relay", "internal/hook/sink", "internal/hook", "internal/push", "internal/stats", "internal/console",
-		"internal/trace", "internal/api", "web", "", "client/inbox", "client/ledger",
-		"client/mailbox", "client/repeat", "client", "beckontest", "cmd/beckon/bench",
+		"internal/trace", "internal/api", "web", "", "client/inbox", "client/ledger", "client/hold", "client/forward",
+		"client/mailbox", "client/repeat", "client/upload", "client", "beckontest", "cmd/beckon/bench",
 		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
 		"cmd/beckon/settings", "cmd/beckon"}
 }
@@ -120,7 +120,7 @@ func TestImportsPointLeft(t *testing.T) {
 // TestTestsOfTheSDK keeps the server out of the tests of the SDK: go mod tidy of a program that uses the SDK would
 // record the checksums of all libraries of the server (docs/adr/0019).
 func TestTestsOfTheSDK(t *testing.T) {
-	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger"}
+	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger", "client/upload", "client/forward"}
 	for _, s := range sources(t) {
 		if !s.test || !slices.Contains(sdk, s.pkg) {
 			continue

@@ -9,6 +9,7 @@ import (
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/google/uuid"
 
+	"github.com/beckon-im/beckon/client/hold"
 	"github.com/beckon-im/beckon/client/repeat"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
@@ -25,7 +26,7 @@ func (c *Client) Call(ctx context.Context, method string, request, response any)
 
 // callHolding is Call for an action on an invitation, whose events wait for the response. While the call waits to be
 // repeated, they do not.
-func (c *Client) callHolding(ctx context.Context, h *holding, method string, request, response any) error {
+func (c *Client) callHolding(ctx context.Context, h *hold.Hold, method string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -52,9 +53,9 @@ func (c *Client) callHolding(ctx context.Context, h *holding, method string, req
 		if noRepeat || n == maxRepeats || !repeat.Allowed(method, body, refused) {
 			return refused
 		}
-		h.release()
+		h.Release()
 		again := c.pause(ctx, refused)
-		h.acquire()
+		h.Acquire()
 		if !again {
 			return refused
 		}
@@ -150,8 +151,8 @@ func (c *Client) invite(ctx context.Context, method, id string, req any,
 	if r, ok := req.(protocol.InviteRequest); ok && r.MergeGlare {
 		holds = append(holds, glareWith(r.Invitee)) // the response may concern an invitation by the invitee
 	}
-	h := c.hold(holds...)
-	defer h.release()
+	h := c.pending.Acquire(holds...)
+	defer h.Release()
 	if err = c.callHolding(ctx, h, method, req, &res); err == nil {
 		c.mu.Lock()
 		c.ledger.Opened(&res, invitees)
@@ -194,8 +195,8 @@ func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (pro
 func (c *Client) decide(ctx context.Context, method, id string, req any,
 	state invite.State) (res protocol.ActionResponse,
 	err error) {
-	h := c.hold(id)
-	defer h.release()
+	h := c.pending.Acquire(id)
+	defer h.Release()
 	if err = c.callHolding(ctx, h, method, req, &res); err == nil {
 		c.mu.Lock()
 		c.ledger.Acted(id, state, res.Over)

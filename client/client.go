@@ -17,6 +17,7 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 
+	"github.com/beckon-im/beckon/client/hold"
 	"github.com/beckon-im/beckon/client/inbox"
 	"github.com/beckon-im/beckon/client/ledger"
 	"github.com/beckon-im/beckon/client/mailbox"
@@ -71,11 +72,11 @@ type Client struct {
 
 	mu        sync.Mutex
 	ledger    *ledger.Ledger
-	doubt     []string         // invitations with a failed state request, repeated on the next connect
-	greeted   bool             // a connect reply was received
-	resumed   bool             // the first connect sent positions
-	saved     string           // the last saved text; owned by the callback goroutine
-	pending   map[string]*held // calls in flight: events of their invitations wait for the response
+	doubt     []string  // invitations with a failed state request, repeated on the next connect
+	greeted   bool      // a connect reply was received
+	resumed   bool      // the first connect sent positions
+	saved     string    // the last saved text; owned by the callback goroutine
+	pending   hold.Keys // calls in flight: events of their invitations wait for the response
 	welcome   protocol.Welcome
 	snapshot  protocol.Welcome // the welcome before the current events in the queue
 	seen      map[string]uint64
@@ -104,7 +105,7 @@ func New(opt Options) (*Client, error) {
 		opt.CallTimeout = 20 * time.Second
 	}
 	c := &Client{
-		opt: opt, events: mailbox.New(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{},
+		opt: opt, events: mailbox.New(), done: make(chan struct{}), ledger: ledger.New(),
 		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}), tokens: newTokens(opt.Token),
 		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}

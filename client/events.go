@@ -89,8 +89,8 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		return // unknown to this version: from a newer server
 	}
 	if m, ok := event.(*protocol.Signaling); ok {
-		c.awaitAck(m.InviteID)
-		c.awaitAck(glareWith(m.Inviter))
+		c.pending.Wait(m.InviteID)
+		c.pending.Wait(glareWith(m.Inviter))
 	}
 	call3(c.opt.Listener.OnEvent, topic, seq, event)
 	switch e := event.(type) {
@@ -108,6 +108,10 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		call1(c.opt.Listener.OnRoomRoleChanged, *e)
 	case *protocol.MessageEvent:
 		c.onMessageEvent(e)
+	case *protocol.ReactionEvent:
+		call2(c.opt.Listener.OnMessageReactions, inbox.Of(c.me(), e.From, e.To, e.GroupID), e.Changes)
+	case *protocol.TypingEvent:
+		call3(c.opt.Listener.OnTyping, inbox.Of(c.me(), e.From, e.To, e.GroupID), e.From, !e.Stopped)
 	case *protocol.ConversationEvent:
 		c.refreshNew(c.inbox.Conversation(e, seq))
 		call1(c.opt.Listener.OnConversationChanged, *e)
@@ -129,63 +133,3 @@ func (c *Client) advance(topic string, seq uint64) {
 
 // glareWith is the key on which an invite with mergeGlare holds events of invitations by the other user.
 func glareWith(user string) string { return "by " + user }
-
-// held counts the calls in flight that hold back the events of an invitation.
-type held struct {
-	calls int
-	done  chan struct{}
-}
-
-// holding delays the events of invitations between acquire and release. A nil holding delays nothing.
-type holding struct {
-	c   *Client
-	ids []string
-}
-
-// hold delays the events of invitations until release is called: the response of a call precedes the events on the
-// connection, and this keeps the order for the caller.
-func (c *Client) hold(ids ...string) *holding {
-	h := &holding{c, ids}
-	h.acquire()
-	return h
-}
-
-func (h *holding) acquire() {
-	if h == nil {
-		return
-	}
-	h.c.mu.Lock()
-	defer h.c.mu.Unlock()
-	for _, id := range h.ids {
-		if h.c.pending[id] == nil {
-			h.c.pending[id] = &held{done: make(chan struct{})}
-		}
-		h.c.pending[id].calls++
-	}
-}
-
-func (h *holding) release() {
-	if h == nil {
-		return
-	}
-	h.c.mu.Lock()
-	defer h.c.mu.Unlock()
-	for _, id := range h.ids {
-		if p := h.c.pending[id]; p.calls > 1 {
-			p.calls--
-		} else {
-			delete(h.c.pending, id)
-			close(p.done)
-		}
-	}
-}
-
-// awaitAck waits until no call holds an invitation's events.
-func (c *Client) awaitAck(id string) {
-	c.mu.Lock()
-	h := c.pending[id]
-	c.mu.Unlock()
-	if h != nil {
-		<-h.done
-	}
-}

@@ -2,54 +2,22 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"strings"
 
-	"github.com/beckon-im/beckon/client/repeat"
+	"github.com/beckon-im/beckon/client/upload"
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// UploadFile uploads a file: kind is image, sound, video or file; mediaType is the media type, if it cannot be detected
-// from the content. Send the FileID of the response in a message to give the users of that conversation access.
-func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, body io.Reader) (protocol.UploadResponse,
-	error) {
-	var res protocol.UploadResponse
+// UploadFile uploads a file. Send the FileID of the response in a message to give the users of that conversation access.
+// The end of ctx cancels it.
+func (c *Client) UploadFile(ctx context.Context, f upload.File) (res protocol.UploadResponse, err error) {
 	token := c.opt.Token
 	if c.opt.GetToken != nil {
-		var err error
 		if token, err = c.opt.GetToken(ctx); err != nil {
 			return res, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		c.web("/v1/files?"+url.Values{"kind": {kind}, "name": {name}}.Encode()), body)
-	if err != nil {
-		return res, err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	if mediaType != "" {
-		req.Header.Set("Content-Type", mediaType)
-	}
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return res, fmt.Errorf("beckon: upload: %w", err)
-	}
-	defer reply.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(reply.Body, 1<<20))
-	if err != nil {
-		return res, fmt.Errorf("beckon: upload: %w", err)
-	}
-	if refused := repeat.Refusal(answer); refused != nil {
-		return res, refused
-	}
-	if reply.StatusCode != http.StatusOK {
-		return res, fmt.Errorf("beckon: upload: unexpected status %s", reply.Status)
-	}
-	return res, json.Unmarshal(answer, &res)
+	return upload.Send(ctx, c.web(""), token, f)
 }
 
 // web returns an HTTP URL of the server.

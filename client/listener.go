@@ -54,6 +54,10 @@ type Listener struct {
 	OnPeerRead func(conversationID string, seq uint64)
 	// OnGroupReadReceipts reports the read counts of this user's messages in a group.
 	OnGroupReadReceipts func(groupID string, receipts []protocol.Count)
+	// OnMessageReactions reports added and removed reactions of other devices to messages of a conversation.
+	OnMessageReactions func(conversationID string, changes []protocol.ReactionChange)
+	// OnTyping reports that a user is typing, for protocol.TypingTime or until a message of the user, or has stopped.
+	OnTyping func(conversationID, userID string, typing bool)
 	// OnConversationChanged reports that another device of this user read, pinned, muted, cleared or deleted a
 	// conversation.
 	OnConversationChanged func(e protocol.ConversationEvent)

@@ -122,6 +122,29 @@ func (c *Client) SearchMessages(ctx context.Context, req protocol.SearchRequest)
 	return call[protocol.SearchResponse](ctx, c, "searchMessages", req)
 }
 
+// AddMessageReaction adds a reaction of this user to a message.
+func (c *Client) AddMessageReaction(ctx context.Context, req protocol.ReactionRequest) (protocol.ReactionResponse,
+	error) {
+	return call[protocol.ReactionResponse](ctx, c, "addMessageReaction", req)
+}
+
+// RemoveMessageReaction removes a reaction of this user from a message.
+func (c *Client) RemoveMessageReaction(ctx context.Context, req protocol.ReactionRequest) (protocol.ReactionResponse,
+	error) {
+	return call[protocol.ReactionResponse](ctx, c, "removeMessageReaction", req)
+}
+
+// GetMessageReactionUserList returns a page of the users with a reaction to a message.
+func (c *Client) GetMessageReactionUserList(ctx context.Context,
+	req protocol.ReactionUsersRequest) (protocol.ReactionUsersResponse, error) {
+	return call[protocol.ReactionUsersResponse](ctx, c, "getMessageReactionUserList", req)
+}
+
+// SendTyping reports that this user is typing; repeat it every protocol.TypingEvery.
+func (c *Client) SendTyping(ctx context.Context, req protocol.TypingRequest) (protocol.TypingResponse, error) {
+	return call[protocol.TypingResponse](once(ctx), c, "sendTyping", req)
+}
+
 // SendMessageReadReceipts sends read receipts for messages of a group, at most 30.
 func (c *Client) SendMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
 	error) {

@@ -114,6 +114,7 @@ type Quoted struct {
 
 // MessageOptions are the delivery options of a message.
 type MessageOptions struct {
+	ReplyTo            string       `json:"replyTo,omitempty" doc:"The messageID of the message of this conversation that this one replies to."`
 	Mentions           []string     `json:"mentions,omitempty" doc:"Groups: the mentioned users, at most 30."`
 	MentionAll         bool         `json:"mentionAll,omitempty" doc:"Groups: mentions all members; for the owner and administrators only."`
 	Priority           Priority     `json:"priority,omitempty" enum:"high,normal,low,lowest" doc:"Default: normal."`
@@ -153,6 +154,9 @@ type Message struct {
 	Revoked      bool   `json:"revoked,omitempty"` // without a body
 	RevokedBy    string `json:"revokedBy,omitempty"`
 	RevokeReason string `json:"revokeReason,omitempty"`
+	// in the order of their first use
+	Reactions       []ReactionCount `json:"reactions,omitempty"`
+	ReactionVersion int64           `json:"reactionVersion,omitempty"` // number of changes of Reactions
 }
 
 // SendMessageResponse acknowledges a message.
@@ -203,6 +207,7 @@ type Entry struct {
 	Seq   uint64          `json:"seq"` // on this user's timeline; for a group on the group's
 	Event json.RawMessage `json:"event" doc:"The event as delivered to devices: a message, signaling, or a change of the group."`
 	Read  int64           `json:"read,omitempty"` // read receipts of a group message
+	Mine  []string        `json:"mine,omitempty"` // the caller's reactions to the message
 }
 
 // HistoryResponse is a page of a conversation.
@@ -236,9 +241,10 @@ type ModifyMessageRequest struct {
 
 // MessageResponse is a message after the change.
 type MessageResponse struct {
-	Message    Message `json:"message"`
-	Repeat     bool    `json:"repeat,omitempty"`
-	ServerTime int64   `json:"serverTime"`
+	Message    Message  `json:"message"`
+	Mine       []string `json:"mine,omitempty"` // getMessage: the caller's reactions to the message
+	Repeat     bool     `json:"repeat,omitempty"`
+	ServerTime int64    `json:"serverTime"`
 }
 
 // DeleteMessagesRequest hides messages from the caller only.

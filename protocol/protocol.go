@@ -42,6 +42,8 @@ const (
 	TypeDeleted      = "messageDeleted"
 	TypeRead         = "conversationRead"
 	TypeReceipt      = "readReceipt"
+	TypeReactions    = "messageReactions"
+	TypeTyping       = "typing"
 	TypeConversation = "conversationChanged"
 	TypePerson       = "userChanged"
 	TypeStatus       = "userStatus"
@@ -238,8 +240,8 @@ type Welcome struct {
 	ExpireAt int64        `json:"expireAt,omitempty"` // of the token, Unix seconds
 }
 
-// Decode decodes an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent,
-// *PersonEvent, *RoomEvent. It returns nil for a type unknown to this version, and an error for malformed JSON.
+// Decode decodes an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ReactionEvent, *TypingEvent,
+// *ConversationEvent, *PersonEvent, *RoomEvent. It returns nil for a type unknown to this version, and an error for malformed JSON.
 func Decode(b []byte) (any, error) {
 	var head struct {
 		Type string `json:"type"`
@@ -257,6 +259,10 @@ func Decode(b []byte) (any, error) {
 		v = new(Message)
 	case TypeRevoked, TypeModified, TypeDeleted, TypeReceipt:
 		v = new(MessageEvent)
+	case TypeReactions:
+		v = new(ReactionEvent)
+	case TypeTyping:
+		v = new(TypingEvent)
 	case TypeRead, TypeConversation:
 		v = new(ConversationEvent)
 	case TypePerson, TypeStatus:

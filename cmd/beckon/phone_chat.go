@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/beckon-im/beckon/client/upload"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -204,7 +205,7 @@ func (p *phone) sendFile(ctx context.Context, to, path string) error {
 	}
 	defer f.Close()
 	kind := kindOf(path)
-	up, err := p.me.UploadFile(ctx, kind, filepath.Base(path), "", f)
+	up, err := p.me.UploadFile(ctx, upload.File{Kind: kind, Name: filepath.Base(path), Body: f})
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,9 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 	if p := o.OfflinePush; p != nil && (len(p.Title)+len(p.Body)+len(p.Ext)+len(p.Sound) > im.MaxData || p.TTL < 0) {
 		return im.Bad("offlinePush", "is over 12 KiB, or its ttl is negative")
 	}
+	if o.ReplyTo != "" && im.CheckMessageID(o.ReplyTo) != nil {
+		return im.Bad("replyTo", "is not a messageID: 1–64 letters, digits and _.:-@+=")
+	}
 	return rpc.FirstError(
 		rpc.CheckUsers("mentions", o.Mentions, maxMentions, true),
 		rpc.CheckUsers("receiverList", o.ReceiverList, maxReceivers, true),

@@ -103,6 +103,7 @@ func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller,
 		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread,
 			ReceiverList: v.msg.ReceiverList}
 		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
+		v.msg.Reactions = nil
 		if sender := (txn.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" &&
 			!tx.HasMember(sender) {
 			return protocol.MessageResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Members: []txn.MemberKey{sender}}}

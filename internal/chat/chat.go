@@ -43,6 +43,7 @@ type Chat struct {
 	store    *store.Store
 	presence Presence
 	opt      Options
+	typing   *typing
 }
 
 // New returns a Chat on a store.
@@ -56,7 +57,7 @@ func New(s *store.Store, p Presence, opt Options) *Chat {
 	if opt.Here == nil {
 		opt.Here = func(string) outbox.Connected { return outbox.Connected{} }
 	}
-	return &Chat{store: s, presence: p, opt: opt}
+	return &Chat{store: s, presence: p, opt: opt, typing: newTyping()}
 }
 
 // conversation is a conversation as one user sees it: with a peer, or of a group.

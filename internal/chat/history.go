@@ -69,6 +69,9 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 	if len(shown) < limit && !res.Complete {
 		res.Next = h.From
 	}
+	if err := c.addOwnReactions(ctx, p, shown); err != nil {
+		return res, err
+	}
 	res.Messages, err = c.withActions(ctx, by.UserID, shown, h.Newer)
 	return res, err
 }
@@ -178,7 +181,11 @@ func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.Messa
 	if err != nil {
 		return protocol.MessageResponse{}, err
 	}
-	return respond(m.Body, c.store.Now())
+	res, err := respond(m.Body, c.store.Now())
+	if err == nil && len(res.Message.Reactions) > 0 {
+		res.Mine, err = c.ownReactions(ctx, p, m)
+	}
+	return res, err
 }
 
 // find returns a message that the caller may see.

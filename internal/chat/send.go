@@ -38,6 +38,9 @@ func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller,
 	}
 	reads := s.reads()
 	reads.Messages = s.messages(s.msg.MessageID)
+	if id := s.msg.ReplyTo; id != "" {
+		reads.Messages = append(reads.Messages, s.messages(id)...)
+	}
 	if s.push = c.pushes(s); s.push && s.peer != "" {
 		reads.Users, s.here = append(reads.Users, s.peer), c.opt.Here(s.peer)
 	}
@@ -173,6 +176,9 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 		}
 		return res, err
 	}
+	if err := s.mayReply(tx, m.ReplyTo); err != nil {
+		return res, err
+	}
 	d := txn.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &rpc.Event{Value: m}, Message: m.MessageID,
 		Sender: m.From, Flags: flagsOf(&m)}
 	if !m.ExcludeFromSearch {
@@ -194,6 +200,22 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 		c.push(tx, s, &m)
 	}
 	return res, nil
+}
+
+// mayReply returns an error unless the caller may reply to a message: it is in the conversation, and not revoked.
+func (p conversation) mayReply(tx *txn.Tx, id string) error {
+	if id == "" {
+		return nil
+	}
+	v, err := p.load(tx, id)
+	if err == nil && !v.msg.Revoked {
+		return nil
+	}
+	if err != nil && im.CodeOf(err) != im.CodeNoMessage {
+		return err
+	}
+	return &im.Error{Code: im.CodeNoMessage, Field: "replyTo",
+		Message: "there is no message with this messageID in this conversation to reply to, or it was revoked"}
 }
 
 // onlineFiles is the time for which the files of an onlineUserOnly message are readable, in milliseconds.

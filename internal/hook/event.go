@@ -43,6 +43,8 @@ func (h *head) kind() string {
 		return "message.revoked"
 	case protocol.TypeModified:
 		return "message.modified"
+	case protocol.TypeReactions:
+		return "message.reactions"
 	case protocol.TypeGroup:
 		return "group." + h.Tip
 	case protocol.TypeRoom:
@@ -99,7 +101,7 @@ func (h *head) orderingKey(r *txn.Record, batch []txn.Record) string {
 		return ""
 	}
 	peer := r.Peer
-	if h.Type == protocol.TypeRevoked || h.Type == protocol.TypeModified {
+	if h.Type == protocol.TypeRevoked || h.Type == protocol.TypeModified || h.Type == protocol.TypeReactions {
 		if peer = h.To; peer == me {
 			peer = h.From
 		}

@@ -87,7 +87,8 @@ func (t *trimming) read(ctx context.Context, topics []string, before int64) erro
 	return t.sess.Sync(ctx)
 }
 
-// write removes the records with the words, receipts, deletions and files of their messages.
+// write removes the records with the words, receipts, reactions, deletions and files of their
+// messages.
 func (t *trimming) write(ctx context.Context) error {
 	var messages, floors []any
 	for i := range t.spans {
@@ -118,10 +119,13 @@ func (t *trimming) write(ctx context.Context) error {
 			}
 		}
 	}
-	if err := t.sess.Write(ctx, queries.Text("ReceiptsRemove"), 2, messages); err != nil {
-		return err
+	for _, q := range []string{queries.Text("ReceiptsRemove"), queries.Text("ReactionsRemove"),
+		queries.Text("FileHoldersRelease")} {
+		if err := t.sess.Write(ctx, q, 2, messages); err != nil {
+			return err
+		}
 	}
-	return t.sess.Write(ctx, queries.Text("FileHoldersRelease"), 2, messages)
+	return nil
 }
 
 // writeEmpty notes the state of a timeline from which nothing is removed. A row that was only a lock is removed.

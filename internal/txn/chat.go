@@ -45,6 +45,16 @@ type Receipt struct {
 	At                int64 // milliseconds
 }
 
+// Reaction is one user's reaction to a message, as one timeline has it.
+type Reaction struct {
+	ReactionKey
+	At   int64 // milliseconds
+	Gone bool
+}
+
+// ReactionKey names a reaction.
+type ReactionKey struct{ Topic, ID, UserID, Reaction string }
+
 // Application is a request to join a group, by the user or by a member.
 type Application struct {
 	GroupID, UserID string
@@ -114,6 +124,7 @@ type chat struct {
 	messages     table[MessageKey, Message]
 	contacts     table[ContactKey, im.Contact]
 	receipts     table[Receipt, Receipt]
+	reactions    table[ReactionKey, Reaction]
 	applications table[MemberKey, Application]
 	extras       table[string, Extra]
 	users        table[string, User]
@@ -127,7 +138,7 @@ func newChat() chat {
 	return chat{
 		counted: map[string]int64{}, admins: map[string][]MemberKey{},
 		messages: newTable[MessageKey, Message](), contacts: newTable[ContactKey, im.Contact](),
-		receipts:     newTable[Receipt, Receipt](),
+		receipts: newTable[Receipt, Receipt](), reactions: newTable[ReactionKey, Reaction](),
 		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), users: newTable[string, User](),
 		follows: newTable[ContactKey, Follow](),
 	}
@@ -157,6 +168,12 @@ func (tx *Tx) HasContacts(list []ContactKey) bool {
 // Receipt reports whether a declared receipt exists.
 func (tx *Tx) Receipt(topic, id, user string) bool {
 	return tx.receipts.rows[Receipt{Topic: topic, ID: id, UserID: user}] != nil
+}
+
+// Reaction reports whether a declared reaction exists.
+func (tx *Tx) Reaction(k ReactionKey) bool {
+	r := tx.reactions.rows[k]
+	return r != nil && !r.Gone
 }
 
 // Application returns a declared application, or nil.
@@ -215,6 +232,11 @@ func (tx *Tx) PutContact(c im.Contact) {
 // PutReceipt writes a read receipt.
 func (tx *Tx) PutReceipt(r Receipt) {
 	tx.stage(func() { tx.receipts.put(Receipt{Topic: r.Topic, ID: r.ID, UserID: r.UserID}, r) })
+}
+
+// PutReaction writes or removes a reaction.
+func (tx *Tx) PutReaction(r Reaction) {
+	tx.stage(func() { tx.reactions.put(r.ReactionKey, r) })
 }
 
 // PutApplication writes an application.

@@ -120,6 +120,15 @@ func (tx *Tx) flushMessages(f *flusher) {
 		f.exec(updateMessage, string(m.Body), int64(m.Flags), m.Version, m.Readers, m.Topic, m.Seq)
 	}
 	put(f, receipts, &tx.receipts)
+	var added []any
+	for _, k := range tx.reactions.order {
+		if r := tx.reactions.rows[k]; r.Gone {
+			f.exec(reactions.Delete, r.Topic, r.ID, r.UserID, r.Reaction)
+		} else {
+			added = reactions.encode(added, r)
+		}
+	}
+	f.write(reactions.Upsert, reactions.Width, added)
 	var hidden []any
 	for _, d := range tx.deletions {
 		hidden = append(hidden, d.UserID, d.Topic, d.Seq)

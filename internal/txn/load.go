@@ -58,6 +58,7 @@ type loader struct {
 	topicKeys, invitationKeys, inviteeKeys, openKeys, tombstoneKeys, glareKeys []any
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys                  []any
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys          []any
+	reactionKeys                                                               []any
 	userKeys, followKeys, adminKeys, openByKeys, openForKeys                   []any
 	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outboxKeys              []any
 	linkKeys, openedKeys, openInRoomKeys                                       []any
@@ -122,8 +123,11 @@ func (k GlareKey) values(list []any) []any   { return append(list, k.From, k.To)
 func (k MessageKey) values(list []any) []any { return append(list, k.Topic, k.ID) }
 func (k ContactKey) values(list []any) []any { return append(list, k.UserID, k.Peer) }
 func (k Receipt) values(list []any) []any    { return append(list, k.Topic, k.ID, k.UserID) }
-func (k SeatKey) values(list []any) []any    { return append(list, k.RoomID, k.UserID) }
-func (k OutboxKey) values(list []any) []any  { return append(list, k.Queue, k.OrderingKey, k.Seq) }
+func (k ReactionKey) values(list []any) []any {
+	return append(list, k.Topic, k.ID, k.UserID, k.Reaction)
+}
+func (k SeatKey) values(list []any) []any   { return append(list, k.RoomID, k.UserID) }
+func (k OutboxKey) values(list []any) []any { return append(list, k.Queue, k.OrderingKey, k.Seq) }
 
 // gatherIDs adds the ids that the batch has not loaded as a kind of key.
 func gatherIDs[Kind ~string](l *loader, to *[]any, ids []string) {
@@ -172,6 +176,7 @@ func (l *loader) gather(n *ReadSet) {
 	gatherKeys(l, &l.messageKeys, n.Messages, func(k MessageKey) any { return k })
 	gatherKeys(l, &l.contactKeys, n.Contacts, func(k ContactKey) any { return contactKey(k) })
 	gatherKeys(l, &l.receiptKeys, n.Receipts, func(k Receipt) any { return k })
+	gatherKeys(l, &l.reactionKeys, n.Reactions, func(k ReactionKey) any { return k })
 	gatherIDs[userKey](l, &l.userKeys, n.Users)
 	gatherKeys(l, &l.followKeys, n.Follows, func(k ContactKey) any { return followKey(k) })
 
@@ -335,6 +340,7 @@ func (l *loader) chat() {
 		keep(&tx.messages, func(m *Message) MessageKey { return MessageKey{m.Topic, m.ID} }, ScanMessage, nil))
 	byKey(l, contacts, &tx.contacts, l.contactKeys)
 	byKey(l, receipts, &tx.receipts, l.receiptKeys)
+	byKey(l, reactions, &tx.reactions, l.reactionKeys)
 	byKey(l, users, &tx.users, l.userKeys)
 	byKey(l, follows, &tx.follows, l.followKeys)
 }

@@ -35,7 +35,7 @@ func Schemas() []*Schema {
 		Topics, Records, invitations.Schema, invitees.Schema, tombstones.Schema, groups.Schema, members.Schema, extras.Schema,
 		applications.Schema, contacts.Schema, receipts.Schema, Deletions, users.Schema, follows.Schema, Files, FileHolders,
 		roomTable.Schema, seats.Schema, calls.Schema, outbox.Schema, Stats, PushTokens, participants.Schema, links.Schema,
-		Erasures, meta, fileReaders,
+		Erasures, reactions.Schema, meta, fileReaders,
 	}
 }
 

@@ -90,6 +90,26 @@ var receipts = &schema[Receipt, Receipt]{
 	},
 }
 
+var reactions = &schema[ReactionKey, Reaction]{
+	Schema: Schema{
+		Name: "reaction", Key: columns("topic msg user_id reaction"), Columns: columns("topic msg user_id reaction at"),
+		Fixed: columns("at"),
+		Personal: personal{Export: []string{"reaction"}, Private: columns("user_id"),
+			Erase: "its rows are removed, and are not counted any more"},
+	}.Build(),
+	key: func(r *Reaction) ReactionKey { return r.ReactionKey },
+	encode: func(row []any, r *Reaction) []any {
+		return append(row, r.Topic, r.ID, r.UserID, r.Reaction, r.At)
+	},
+	decode: func(row sqldb.Row) (*Reaction, error) {
+		var r Reaction
+		return &r, row.Scan(&r.Topic, &r.ID, &r.UserID, &r.Reaction, &r.At)
+	},
+}
+
+// DeleteReaction removes the reaction of one key.
+var DeleteReaction = reactions.Delete
+
 // Deletions holds the records that users hid from themselves.
 var Deletions = Schema{
 	Name: "deleted", Key: columns("user_id topic seq"), Columns: columns("user_id topic seq"),

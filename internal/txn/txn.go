@@ -52,6 +52,7 @@ type ReadSet struct {
 	Messages     []MessageKey
 	Contacts     []ContactKey
 	Receipts     []Receipt
+	Reactions    []ReactionKey
 	Applications []MemberKey
 	Extras       []string // attributes and counters of these groups
 	Users        []string
@@ -461,6 +462,7 @@ func (tx *Tx) NextBatch(now int64) {
 	tx.drafts, tx.phrases, tx.deletions, tx.files, tx.execs, tx.voidCalls = tx.drafts[:0], nil, nil, nil, nil, nil
 	for _, t := range []interface{ clearDirty() }{
 		&tx.invitations, &tx.invitees, &tx.tombstones, &tx.groups, &tx.members, &tx.messages, &tx.contacts, &tx.receipts,
+		&tx.reactions,
 		&tx.applications, &tx.extras, &tx.users, &tx.follows,
 		&tx.rooms.rooms, &tx.seats, &tx.calls, &tx.participants, &tx.links, &tx.outbox,
 	} {

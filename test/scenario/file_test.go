@@ -7,6 +7,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/client/upload"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -21,9 +22,10 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 		devices[u] = house.Device(u, u+"1", client.Listener{})
 	}
 	ann, bob := devices["ann"], devices["bob"]
-	upload := func() protocol.UploadResponse {
+	uploaded := func() protocol.UploadResponse {
 		t.Helper()
-		up, err := ann.UploadFile(ctx, "image", "cat.png", "", bytes.NewReader(picture(t, 800, 400)))
+		up, err := ann.UploadFile(ctx, upload.File{Kind: "image", Name: "cat.png",
+			Body: bytes.NewReader(picture(t, 800, 400))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +61,7 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 		}
 	}
 
-	one, two := upload(), upload()
+	one, two := uploaded(), uploaded()
 	first := send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(one.FileID)})
 	second := send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(one.FileID)})
 	check("two messages hold it", one, "bob")
@@ -86,7 +88,7 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 		MessageID: forwarded}}))
 	check("he revokes it", two)
 
-	three := upload()
+	three := uploaded()
 	must(ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
 		MemberList: []string{"bob", "cat"}}))
 	send(ann, protocol.SendMessageRequest{GroupID: "g", Body: show(three.FileID),
@@ -100,7 +102,7 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 	must(ann.DismissGroup(ctx, "g"))
 	check("the group is dismissed", three)
 
-	four := upload()
+	four := uploaded()
 	send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(four.FileID),
 		MessageOptions: protocol.MessageOptions{OnlineUserOnly: true}})
 	check("a message that is not stored", four, "bob")

@@ -21,6 +21,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/client/upload"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -180,7 +181,8 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 	ann, bob, eve := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b",
 		client.Listener{}), house.Device("eve", "e", client.Listener{})
 	data := picture(t, 800, 400)
-	up, err := ann.UploadFile(ctx, "image", "../cat.png", "text/plain", bytes.NewReader(data))
+	up, err := ann.UploadFile(ctx, upload.File{Kind: "image", Name: "../cat.png", MediaType: "text/plain",
+		Body: bytes.NewReader(data)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +256,7 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 		{"file", "x", make([]byte, 1001), im.CodeTooLong, "body"},
 		{"file", "x", make([]byte, 5000), im.CodeTooLong, "body"},
 	} {
-		_, err := ann.UploadFile(ctx, c.kind, c.name, "", bytes.NewReader(c.body))
+		_, err := ann.UploadFile(ctx, upload.File{Kind: c.kind, Name: c.name, Body: bytes.NewReader(c.body)})
 		e := refused(t, err, c.code)
 		if e.Field != c.field {
 			t.Errorf("%s %.20s: the refusal names %q and should name %q", c.kind, c.name, e.Field, c.field)

@@ -63,6 +63,8 @@ func TestExportUser(t *testing.T) {
 	s.act("bob", "sendMessage", protocol.SendMessageRequest{GroupID: "not-hers",
 		Body: protocol.Body{Text: "others' group"}}, nil)
 	s.act("ann", "sendMessageReadReceipts", protocol.ReceiptsRequest{GroupID: "g", MessageIDList: []string{"cem-1"}}, nil)
+	s.act("ann", "addMessageReaction", react("group_g", "cem-1", "her-wave"), nil)
+	s.act("bob", "addMessageReaction", react("group_g", "cem-1", "others'-wave"), nil)
 	var sent protocol.SendMessageResponse
 	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "to be hidden"}},
 		&sent)
@@ -111,14 +113,14 @@ func TestExportUser(t *testing.T) {
 	whole := s.exported("ann", 1000)
 	text := strings.Join(whole, "\n")
 	for _, kind := range []string{"person", "contact", "follows", "membership", "application", "inviteEvent", "invited",
-		"wasInvited", "event", "groupEvent", "read", "deletedForMe"} {
+		"wasInvited", "event", "groupEvent", "read", "deletedForMe", "reaction"} {
 		if !strings.Contains(text, `"kind":"`+kind+`"`) {
 			t.Errorf("there is no %s", kind)
 		}
 	}
 	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer",
 		"his call", "her answer", "for her alone", "call of several", "told to all three", "his answer to i4",
-		"her end of i4", "his answer to i5", "her end of i5", "her last words", "her reason", `"groupName"`, `"blockedAt"`} {
+		"her end of i4", "his answer to i5", "her end of i5", "her last words", "her reason", "her-wave", `"groupName"`, `"blockedAt"`} {
 		if !strings.Contains(text, said) {
 			t.Errorf("%q is missing", said)
 		}
@@ -205,6 +207,11 @@ func TestErase(t *testing.T) {
 	s.act("ann", "setGroupInfo", map[string]any{"groupID": "g", "notification": secret + " notice"}, nil)
 	s.act("ann", "setGroupInfo", map[string]any{"groupID": "g", "notification": "nothing"}, nil)
 	token := s.Token("ann")
+	for _, user := range []string{"ann", "bob"} {
+		s.act(user, "addMessageReaction", react("group_g", "m4", "wave"), nil)
+	}
+	s.act("ann", "addMessageReaction", react("group_g", "m4", secret), nil)
+	s.act("ann", "addMessageReaction", react("c2c_bob", "m2", secret), nil)
 
 	if e := s.try("", "Bearer "+s.Server.APIKey(), "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, nil); e == nil ||
 		!strings.Contains(e.Message, "owns g") {
@@ -234,6 +241,9 @@ func TestErase(t *testing.T) {
 		if !strings.Contains(out.String(), kept) {
 			t.Errorf("%q of others is gone", kept)
 		}
+	}
+	if got := s.reactionsOf("bob", "group_g", "m4"); got != "wave1 mine wave" {
+		t.Errorf("the reactions are %q", got)
 	}
 	var history protocol.HistoryResponse
 	s.act("bob", "getHistoryMessageList", protocol.HistoryRequest{ConversationID: "c2c_ann", Limit: 50}, &history)

@@ -166,7 +166,7 @@ func clean(ctx context.Context, sess *sqldb.Session, h *hit, changed map[string]
 func content() []string {
 	return []string{
 		"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions",
-		"customData", "revokeReason",
+		"customData", "revokeReason", "reactions", "reaction",
 		"nameCard", "customInfo", "info", "attributes", "nick", "faceURL", "profile",
 	}
 }

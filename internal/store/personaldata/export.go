@@ -92,6 +92,8 @@ func buildParts() []exportPart {
 			[]any{"", "", ""}, queries.Text("ExportRead"), byUser("userID"), ""},
 		{"deletedForMe", "timeline seq",
 			[]any{"", int64(0)}, queries.Text("ExportDeletedForMe"), nil, ""},
+		{"reaction", "timeline messageID reaction at",
+			[]any{"", "", ""}, queries.Text("ExportReaction"), nil, ""},
 	}
 }
 

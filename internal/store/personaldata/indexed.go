@@ -11,6 +11,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
+	"github.com/beckon-im/beckon/internal/store/reaction"
 )
 
 // RewriteGroup clears the content of the user on the timeline of a group.
@@ -135,6 +136,9 @@ func RewriteConversations(ctx context.Context, s *store.Store, e *Erasure) error
 
 // RemoveRows removes the rows whose key begins with the user, or that an index finds. The stage ends.
 func RemoveRows(ctx context.Context, s *store.Store, e *Erasure) error {
+	if err := reaction.RemoveAll(ctx, s, e.UserID); err != nil {
+		return err
+	}
 	if err := s.Maintain(ctx, []string{im.UserTopic(e.UserID)},
 		func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 			for _, q := range []string{queries.Text("EraseContact"), queries.Text("EraseFollow"), queries.Text("EraseDeletion"),

@@ -11,6 +11,22 @@ WHERE topic = $1 AND msg = $2 AND user_id > $3
 ORDER BY user_id
 LIMIT $4;
 
+-- name: ReactionUsers
+-- The reactions to a message after a user, by user.
+SELECT user_id, reaction, at
+FROM reaction
+WHERE topic = $1 AND msg = $2 AND user_id > $3
+ORDER BY user_id, reaction
+LIMIT $4;
+
+-- name: OwnReactions
+-- The reactions of the user $5 to the messages of a part of a conversation. Index: record_history.
+SELECT x.msg, x.reaction
+FROM record r
+JOIN reaction x ON x.topic = r.topic AND x.msg = r.msg AND x.user_id = $5
+WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> '' AND r.seq >= $3 AND r.seq <= $4 AND r.msg <> ''
+ORDER BY x.at;
+
 -- name: NonReaders
 -- The members who could have read a message of a group and have sent no receipt.
 SELECT m.user_id, 0

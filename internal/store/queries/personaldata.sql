@@ -150,6 +150,14 @@ WHERE $1 <> '' AND (topic, msg, user_id) > ($2, $3, $4)
 ORDER BY topic, msg, user_id
 LIMIT $5;
 
+-- name: ExportReaction
+-- Index: reaction_user.
+SELECT topic, msg, reaction, at
+FROM reaction
+WHERE user_id = $1 AND (topic, msg, reaction) > ($2, $3, $4)
+ORDER BY topic, msg, reaction
+LIMIT $5;
+
 -- name: ExportDeletedForMe
 SELECT topic, seq
 FROM deleted
@@ -258,6 +266,13 @@ LIMIT $4;
 -- name: EraseReceipt
 DELETE FROM receipt
 WHERE user_id = $1 AND topic = $2 AND msg = $3;
+
+-- name: EraseReactions
+-- Index: reaction_user.
+SELECT x.topic, x.msg, x.reaction, coalesce(r.seq, 0), coalesce(r.flags, 0), coalesce(r.body, '')
+FROM (SELECT topic, msg, reaction FROM reaction WHERE user_id = $1 ORDER BY topic, msg, reaction LIMIT $2) x
+LEFT JOIN record r ON r.topic = x.topic AND r.msg = x.msg AND r.msg <> ''
+ORDER BY x.topic, x.msg, x.reaction;
 
 -- name: EraseDeletion
 DELETE FROM deleted

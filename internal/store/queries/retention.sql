@@ -180,6 +180,10 @@ LIMIT $2;
 DELETE FROM receipt
 WHERE (topic, msg) IN (VALUES ?*);
 
+-- name: ReactionsRemove
+DELETE FROM reaction
+WHERE (topic, msg) IN (VALUES ?*);
+
 -- name: RecordsRemoveUpTo
 DELETE FROM record
 WHERE topic = $1 AND seq <= $2;

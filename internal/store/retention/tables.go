@@ -12,6 +12,7 @@ func Tables() []Table {
 			"those of users and groups keep their sequence"},
 		{"deleted", "with the record"},
 		{"receipt", "with the message"},
+		{"reaction", "with the message"},
 		{"phrase", "with the message"},
 		{"invitation", age + " after its end, and after the end of the room that it opened; 5 min for `onlineUserOnly`"},
 		{"invitee", "with the invitation"},
