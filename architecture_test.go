@@ -20,7 +20,8 @@ const module = "github.com/beckon-im/beckon"
 
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "protocol/operator", "internal/freeport", "internal/sqldb", "internal/txn",
+	return []string{"im", "invite", "protocol", "protocol/operator", "internal/freeport", "internal/sqldb",
+		"internal/tables", "internal/txn",
 		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder", "internal/store/reaction",
@@ -120,7 +121,8 @@ func TestImportsPointLeft(t *testing.T) {
 // TestTestsOfTheSDK keeps the server out of the tests of the SDK: go mod tidy of a program that uses the SDK would
 // record the checksums of all libraries of the server (docs/adr/0019).
 func TestTestsOfTheSDK(t *testing.T) {
-	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger", "client/upload", "client/forward"}
+	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger", "client/upload",
+		"client/forward"}
 	for _, s := range sources(t) {
 		if !s.test || !slices.Contains(sdk, s.pkg) {
 			continue
@@ -212,7 +214,7 @@ func TestSizes(t *testing.T) {
 		t.Errorf("%d of %d functions have over 40 lines: %.1f %%; at most 8 %%", long, functions, 100*share)
 	}
 	// these limits may only fall
-	over := map[string]int{"internal/txn": 84_500}
+	over := map[string]int{"internal/txn": 84_100}
 	for pkg, n := range sizes {
 		if most := cmp.Or(over[pkg], maxPackage); n > most {
 			t.Errorf("the package %q has %d bytes; it has at most %d", pkg, n, most)

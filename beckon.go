@@ -44,6 +44,7 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // Server is a Beckon server: one node of a cluster, or the only one. Its fields are set by New and do not change,
@@ -279,8 +280,8 @@ func (s *Server) methods(sessions sessions) api.Services {
 		Pushes:  s.pushes,
 		Privacy: s.privacy,
 		Console: console.New(s.store, connections, sessions, s.nodes),
-		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(),
-			protocol.QueuePush: s.pushes.Queue()}),
+		Events: relay.NewAdmin(map[operator.Queue]*relay.Dispatcher{operator.QueueWebhook: s.hooks.Queue(),
+			operator.QueuePush: s.pushes.Queue()}),
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// UploadFile uploads a file. Send the FileID of the response in a message to give the users of that conversation access.
-// The end of ctx cancels it.
+// UploadFile uploads a file, until the end of ctx. Send the FileID of the response in a message to give the users of
+// that conversation access.
 func (c *Client) UploadFile(ctx context.Context, f upload.File) (res protocol.UploadResponse, err error) {
 	token := c.opt.Token
 	if c.opt.GetToken != nil {

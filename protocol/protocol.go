@@ -241,7 +241,8 @@ type Welcome struct {
 }
 
 // Decode decodes an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ReactionEvent, *TypingEvent,
-// *ConversationEvent, *PersonEvent, *RoomEvent. It returns nil for a type unknown to this version, and an error for malformed JSON.
+// *ConversationEvent, *PersonEvent, *RoomEvent. It returns nil for a type unknown to this version, and an error for
+// malformed JSON.
 func Decode(b []byte) (any, error) {
 	var head struct {
 		Type string `json:"type"`

@@ -30,6 +30,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 const secretOfTests = "0123456789abcdef0123456789abcdef"
@@ -95,8 +96,8 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		Privacy: privacy.New(privacy.Deps{Store: s, Invitations: e,
 			Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
 			Files: kept, Log: quiet}), Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
-		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(),
-			protocol.QueuePush: pushes.Queue()})}, opt)
+		Events: relay.NewAdmin(map[operator.Queue]*relay.Dispatcher{operator.QueueWebhook: hooks.Queue(),
+			operator.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

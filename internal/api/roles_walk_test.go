@@ -101,7 +101,8 @@ func (r *roles) messages(b *strings.Builder) {
 	r.table(b, []string{"sender", "receiver", "stranger"},
 		[]string{"getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList",
 			"markConversationRead", "getConversation", "pinConversation", "setReceiveOption", "clearHistory",
-			"deleteConversation"}, func(caller, method string) int {
+			"deleteConversation", "addMessageReaction", "removeMessageReaction", "getMessageReactionUserList", "sendTyping"},
+		func(caller, method string) int {
 			id := fmt.Sprintf("m%d", r.n)
 			r.must("sender", "sendMessage", map[string]any{"userID": "receiver", "text": "x", "messageID": id})
 			peer := map[string]string{"sender": "receiver", "receiver": "sender", "stranger": "sender"}[caller]
@@ -112,7 +113,8 @@ func (r *roles) messages(b *strings.Builder) {
 	r.table(b, []string{"owner", "admin", "member", "victim", "stranger", "app"},
 		[]string{"sendMessage", "getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList",
 			"markConversationRead", "getConversation", "sendMessageReadReceipts", "getMessageReadReceipts",
-			"getGroupMessageReadMemberList"}, func(caller, method string) int {
+			"getGroupMessageReadMemberList", "addMessageReaction", "removeMessageReaction", "getMessageReactionUserList",
+			"sendTyping"}, func(caller, method string) int {
 			g, id := r.group("Public"), fmt.Sprintf("m%d", r.n)
 			r.must("member", "sendMessage", map[string]any{"groupID": g, "text": "x", "messageID": id, "needReadReceipt": true})
 			code, _ := r.as(caller, method, r.objectRequest(method, "group_"+g, id))
@@ -127,8 +129,10 @@ func (r *roles) objectRequest(method, conversation, id string) map[string]any {
 	switch method {
 	case "sendMessage":
 		return map[string]any{"groupID": group, "text": "y"}
-	case "getMessage", "revokeMessage":
+	case "getMessage", "revokeMessage", "getMessageReactionUserList":
 		req["messageID"] = id
+	case "addMessageReaction", "removeMessageReaction":
+		req["messageID"], req["reaction"] = id, "+1"
 	case "modifyMessage":
 		req["messageID"], req["text"] = id, "z"
 	case "deleteMessages":

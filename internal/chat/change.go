@@ -12,6 +12,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -365,7 +366,7 @@ func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller,
 			return protocol.Done{}, err
 		}
 		for _, seq := range req.SeqList {
-			tx.Delete(txn.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
+			tx.Upsert(tables.Deletions, by.UserID, p.topic(), seq)
 		}
 		p.appendOwn(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList,
 			Time: tx.Now})

@@ -20,7 +20,6 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/personaldata"
 	"github.com/beckon-im/beckon/internal/user"
-	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/protocol/operator"
 )
 
@@ -55,7 +54,7 @@ const (
 
 // Erase begins the erasure of a user, and waits some seconds for its end.
 func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller,
-	req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
+	req operator.EraseUserRequest) (res operator.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
@@ -92,7 +91,7 @@ func (p *Privacy) List(ctx context.Context, _ rpc.Caller,
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	res.Erasures = []protocol.Erasure{}
+	res.Erasures = []operator.Erasure{}
 	for i := range list {
 		res.Erasures = append(res.Erasures, shown(&list[i]))
 	}
@@ -103,8 +102,8 @@ func (p *Privacy) List(ctx context.Context, _ rpc.Caller,
 }
 
 // shown describes an erasure to callers.
-func shown(e *personaldata.Erasure) protocol.Erasure {
-	return protocol.Erasure{UserID: e.UserID, Done: e.EndedAt > 0, Stage: stageName(e.Stage), Position: e.Place,
+func shown(e *personaldata.Erasure) operator.Erasure {
+	return operator.Erasure{UserID: e.UserID, Done: e.EndedAt > 0, Stage: stageName(e.Stage), Position: e.Place,
 		StartedAt: e.At, EndedAt: e.EndedAt, Records: e.Records, Groups: e.Groups, Files: e.Files, Error: e.Error}
 }
 

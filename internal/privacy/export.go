@@ -7,12 +7,12 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/personaldata"
-	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // Export returns the data stored about a user, a page at a time.
 func (p *Privacy) Export(ctx context.Context, _ rpc.Caller,
-	req protocol.ExportUserRequest) (res protocol.ExportUserResponse, err error) {
+	req operator.ExportUserRequest) (res operator.ExportUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}

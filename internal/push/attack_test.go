@@ -12,6 +12,7 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // Attacks and races found by review.
@@ -27,7 +28,7 @@ func TestThereAndGone(t *testing.T) {
 	wait(t, "the first try failed", func() bool { return h.google.tries("f") == 2 })
 	h.here.set("bob", "tablet")
 	wait(t, "the push is not needed while the device is connected", func() bool {
-		return len(h.queue(protocol.HookDelivered).Events) == 2
+		return len(h.queue(operator.HookDelivered).Events) == 2
 	})
 	h.here.set("bob")
 	h.signaling.DeviceOffline("bob")
@@ -84,7 +85,7 @@ func TestEndingWaitsForItsRing(t *testing.T) {
 	h.invites("alice", "bob", "1")
 	var ring int64
 	wait(t, "the push is deferred", func() bool {
-		for _, e := range h.queue(protocol.HookWaiting).Events {
+		for _, e := range h.queue(operator.HookWaiting).Events {
 			if e.Tries > 0 {
 				ring = e.Due
 			}
@@ -93,7 +94,7 @@ func TestEndingWaitsForItsRing(t *testing.T) {
 	})
 	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
 	wait(t, "the ending is deferred", func() bool {
-		list := h.queue(protocol.HookWaiting).Events
+		list := h.queue(operator.HookWaiting).Events
 		return len(list) == 2 && min(list[0].Due, list[1].Due) >= ring
 	})
 }
@@ -105,9 +106,9 @@ func TestReplayedPush(t *testing.T) {
 	do(h, h.chat.SendMessage, on("alice", "x"),
 		protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
 	h.google.next()
-	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
+	wait(t, "it is noted", func() bool { return len(h.queue(operator.HookDelivered).Events) == 1 })
 	res, err := h.admin.Replay(t.Context(), rpc.Caller{Server: true},
-		protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
+		operator.ReplayHookEventsRequest{Queue: operator.QueuePush, State: operator.HookDelivered})
 	if err != nil || res.Replayed != 1 {
 		t.Fatalf("%+v, %v", res, err)
 	}
@@ -197,7 +198,7 @@ func TestManyAtOnce(t *testing.T) {
 	for range people - before {
 		h.google.next()
 	}
-	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is noted", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.stand.mu.Lock()
 	defer h.google.stand.mu.Unlock()
 	for token, n := range h.google.seen {

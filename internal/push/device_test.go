@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // phone registers the phone of a user.
@@ -43,7 +44,7 @@ func TestEachDevice(t *testing.T) {
 	if got := h.google.next(); got.to != "tablet" || got.push.Signaling.InviteID != "3" {
 		t.Errorf("%s got %+v", got.to, got.push)
 	}
-	wait(t, "all is sent", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is sent", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -69,7 +70,7 @@ func TestDeviceDisconnects(t *testing.T) {
 	if slices.Sort(ended); !slices.Equal(ended, []string{"phone-of-bob", "tablet"}) {
 		t.Errorf("the ending went to %q", ended)
 	}
-	wait(t, "all is sent", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is sent", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -103,7 +104,7 @@ func TestMessageDelay(t *testing.T) {
 	}
 	send("blocked-meanwhile")
 	do(h, h.users.Block, on("bob", "desktop"), protocol.UsersRequest{UserIDList: []string{"alice"}})
-	wait(t, "all is sent", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is sent", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -138,7 +139,7 @@ func TestWithdrawn(t *testing.T) {
 	}
 	settled := func() {
 		t.Helper()
-		wait(t, "all is sent", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+		wait(t, "all is sent", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 		h.google.none()
 	}
 	read := protocol.ReadRequest{ConversationID: "c2c_alice"}
@@ -162,7 +163,7 @@ func TestWithdrawn(t *testing.T) {
 		}
 	}
 	send("m4")
-	wait(t, "the providers fail", func() bool { return len(h.queue(protocol.HookWaiting).Events) == 1 })
+	wait(t, "the providers fail", func() bool { return len(h.queue(operator.HookWaiting).Events) == 1 })
 	do(h, h.chat.MarkRead, on("bob", "desktop"), read)
 	settled()
 	send("m5")
@@ -195,6 +196,6 @@ func TestReadOnThatDevice(t *testing.T) {
 	if got := h.google.next(); got.push.MessageID != "m2" {
 		t.Errorf("the phone got %+v", got.push)
 	}
-	wait(t, "all is sent", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is sent", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -117,7 +118,7 @@ func (h *fixture) start(dir string, opt Options) {
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Devices: h.push.Devices(),
 		Here: opt.Connected, PushDelay: h.push.MessageDelay()})
 	h.groups, h.users = group.New(h.store, h.signaling, h.here, group.Options{}), user.New(h.store, h.here)
-	h.admin = relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueuePush: h.push.Queue()})
+	h.admin = relay.NewAdmin(map[operator.Queue]*relay.Dispatcher{operator.QueuePush: h.push.Queue()})
 	h.store.Announce(func(records []txn.Record) { h.push.Announce(records) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -183,10 +184,10 @@ func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRe
 }
 
 // queue returns the pushes in a state.
-func (h *fixture) queue(state protocol.HookState) protocol.ListHookEventsResponse {
+func (h *fixture) queue(state operator.HookState) operator.ListHookEventsResponse {
 	h.t.Helper()
 	res, err := h.admin.ListEvents(h.t.Context(), rpc.Caller{Server: true},
-		protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
+		operator.ListHookEventsRequest{Queue: operator.QueuePush, State: state})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // everywhere registers an Apple phone with both tokens, a tablet, and a browser.
@@ -70,7 +71,7 @@ func TestRing(t *testing.T) {
 	if phone.to != "aa01" || phone.header.Get("apns-push-type") != "background" || phone.push.State != "accepted" {
 		t.Errorf("the ending of the phone is %+v", phone)
 	}
-	wait(t, "both pushes are noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 2 })
+	wait(t, "both pushes are noted", func() bool { return len(h.queue(operator.HookDelivered).Events) == 2 })
 	h.google.none() // answered on the tablet
 	h.apple.none()  // PushKit is only for calls
 }
@@ -152,8 +153,8 @@ func TestDeadTokens(t *testing.T) {
 			t.Errorf("%s: the dead token was tried %d times", name, n)
 		}
 	}
-	wait(t, "seven pushes are given up", func() bool { return h.queue(protocol.HookDead).Dead == 7 })
-	for _, e := range h.queue(protocol.HookDead).Events {
+	wait(t, "seven pushes are given up", func() bool { return h.queue(operator.HookDead).Dead == 7 })
+	for _, e := range h.queue(operator.HookDead).Events {
 		if e.Error == "" || e.Tries != 1 {
 			t.Errorf("a push was given up as %+v", e)
 		}
@@ -174,7 +175,7 @@ func TestRetries(t *testing.T) {
 		t.Errorf("the push service requested a delay of 1 s; it was %v", took)
 	}
 	h.apple.next()
-	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
+	wait(t, "it is noted", func() bool { return len(h.queue(operator.HookDelivered).Events) == 1 })
 	if apple, google, browser := h.apple.tries("aa01"), h.google.tries("fcm-1"), h.browser.tries("b1"); apple != 3 ||
 		google != 1 || browser != 2 {
 		t.Errorf("Apple was tried %d times, Google %d, the browser %d", apple, google, browser)
@@ -273,7 +274,7 @@ func TestNotPushed(t *testing.T) {
 	if got := h.google.next(); got.push.Signaling.InviteID != "7" {
 		t.Errorf("unexpected push for %s", got.push.Signaling.InviteID)
 	}
-	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is noted", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -297,7 +298,7 @@ func TestLeavesWhileItRings(t *testing.T) {
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Kind != protocol.PushEnded {
 		t.Errorf("the ending was %+v", got.push)
 	}
-	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is noted", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -340,7 +341,7 @@ func TestGroup(t *testing.T) {
 			t.Errorf("the ending was %+v", ended.push)
 		}
 	}
-	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is noted", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -381,10 +382,10 @@ func TestMessages(t *testing.T) {
 	}
 	h.google.answers("fcm-bob", reply{status: 503, times: 1})
 	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m5", Body: protocol.Body{Text: "a mistake"}})
-	wait(t, "it failed once", func() bool { return len(h.queue(protocol.HookWaiting).Events) == 1 })
+	wait(t, "it failed once", func() bool { return len(h.queue(operator.HookWaiting).Events) == 1 })
 	do(h, h.chat.RevokeMessage, on("alice", "x"),
 		protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m5"}})
-	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	wait(t, "all is noted", func() bool { return h.queue(operator.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
@@ -398,7 +399,7 @@ func TestNextUser(t *testing.T) {
 	if got := h.google.next(); got.push.UserID != "cem" {
 		t.Errorf("the device of cem rings for %s", got.push.UserID)
 	}
-	wait(t, "bob's is given up", func() bool { return h.queue(protocol.HookDead).Dead == 1 })
+	wait(t, "bob's is given up", func() bool { return h.queue(operator.HookDead).Dead == 1 })
 	h.google.none()
 	if res := do(h, h.push.DeleteToken, on("cem", "tablet"), protocol.DeletePushTokenRequest{}); res.Deleted != 1 {
 		t.Errorf("%d tokens were forgotten", res.Deleted)

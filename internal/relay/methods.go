@@ -15,19 +15,19 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
-	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // maxReplay limits the events that one call examines.
 const maxReplay = 10_000
 
-func stateOf(s protocol.HookState) (txn.OutboxState, error) {
+func stateOf(s operator.HookState) (txn.OutboxState, error) {
 	switch s {
-	case protocol.HookWaiting:
+	case operator.HookWaiting:
 		return txn.OutgoingWaits, nil
-	case protocol.HookDelivered:
+	case operator.HookDelivered:
 		return txn.OutgoingDone, nil
-	case protocol.HookDead:
+	case operator.HookDead:
 		return txn.OutgoingDead, nil
 	}
 	return 0, im.Bad("state", "must be one of: waiting, delivered, dead")
@@ -47,14 +47,14 @@ func span(from, until int64) (int64, error) {
 
 // Admin implements the methods by which app servers inspect and replay queues.
 type Admin struct {
-	queues map[protocol.Queue]*Dispatcher
+	queues map[operator.Queue]*Dispatcher
 }
 
 // NewAdmin returns the methods for the given queues.
-func NewAdmin(queues map[protocol.Queue]*Dispatcher) *Admin { return &Admin{queues: queues} }
+func NewAdmin(queues map[operator.Queue]*Dispatcher) *Admin { return &Admin{queues: queues} }
 
-func (d *Admin) queue(name protocol.Queue) (*Dispatcher, error) {
-	if q := d.queues[cmp.Or(name, protocol.QueueWebhook)]; q != nil {
+func (d *Admin) queue(name operator.Queue) (*Dispatcher, error) {
+	if q := d.queues[cmp.Or(name, operator.QueueWebhook)]; q != nil {
 		return q, nil
 	}
 	return nil, im.Bad("queue", "must be one of: webhook, push")
@@ -62,8 +62,8 @@ func (d *Admin) queue(name protocol.Queue) (*Dispatcher, error) {
 
 // ListEvents returns a page of the events of a queue.
 func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller,
-	req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
-	res := protocol.ListHookEventsResponse{Events: []protocol.HookEvent{}}
+	req operator.ListHookEventsRequest) (operator.ListHookEventsResponse, error) {
+	res := operator.ListHookEventsResponse{Events: []operator.HookEvent{}}
 	q, err := d.queue(req.Queue)
 	if err != nil {
 		return res, err
@@ -90,7 +90,7 @@ func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller,
 	}
 	for i := range list {
 		o := &list[i]
-		e := protocol.HookEvent{ID: ID(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error,
+		e := operator.HookEvent{ID: ID(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error,
 			Event: json.RawMessage(o.Body)}
 		if o.State == txn.OutgoingWaits {
 			e.Due = o.Due
@@ -128,13 +128,13 @@ func parsePlace(s string) (p outbox.Place, err error) {
 
 // Replay queues delivered or dead events again.
 func (d *Admin) Replay(ctx context.Context, _ rpc.Caller,
-	req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
-	var res protocol.ReplayHookEventsResponse
+	req operator.ReplayHookEventsRequest) (operator.ReplayHookEventsResponse, error) {
+	var res operator.ReplayHookEventsResponse
 	q, err := d.queue(req.Queue)
 	if err != nil {
 		return res, err
 	}
-	if req.State == protocol.HookWaiting {
+	if req.State == operator.HookWaiting {
 		return res, im.Bad("state", "must be delivered or dead; waiting events are sent anyway")
 	}
 	state, err := stateOf(req.State)

@@ -102,12 +102,6 @@ type Follow struct {
 	Gone           bool
 }
 
-// Deletion hides a record from one user.
-type Deletion struct {
-	UserID, Topic string
-	Seq           uint64
-}
-
 // File is an uploaded file. It never changes.
 type File struct {
 	ID, Owner, Kind, Name, Type string
@@ -130,7 +124,6 @@ type chat struct {
 	users        table[string, User]
 	follows      table[ContactKey, Follow]
 	admins       map[string][]MemberKey
-	deletions    []Deletion
 	files        []File
 }
 
@@ -263,11 +256,6 @@ func (tx *Tx) PutUser(p User) {
 // PutFollow writes or ends a subscription.
 func (tx *Tx) PutFollow(f Follow) {
 	tx.stage(func() { tx.follows.put(ContactKey{f.UserID, f.Target}, f) })
-}
-
-// Delete hides a record from one user.
-func (tx *Tx) Delete(d Deletion) {
-	tx.stage(func() { tx.deletions = append(tx.deletions, d) })
 }
 
 // PutFile writes an uploaded file.

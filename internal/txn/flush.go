@@ -21,7 +21,7 @@ func (tx *Tx) Flush(ctx context.Context, s *sqldb.Session, records []Record) err
 	put(&f, applications, &tx.applications)
 	put(&f, extras, &tx.extras)
 	put(&f, users, &tx.users)
-	tx.flushFollows(&f)
+	putOrRemove(&f, follows, &tx.follows, func(v *Follow) bool { return v.Gone })
 	var files []any
 	for i := range tx.files {
 		files = encodeFile(files, &tx.files[i])
@@ -63,6 +63,22 @@ func (f *flusher) exec(query string, args ...any) {
 // put writes the rows of a table that were put.
 func put[K comparable, V any](f *flusher, d *schema[K, V], t *table[K, V]) {
 	f.write(d.Upsert, d.Width, d.rows(t))
+}
+
+// putOrRemove writes the rows of a table that were put, and removes those that are gone.
+func putOrRemove[K interface {
+	comparable
+	compound
+}, V any](f *flusher, d *schema[K, V], t *table[K, V], gone func(*V) bool) {
+	var rows []any
+	for _, k := range t.order {
+		if v := t.rows[k]; gone(v) {
+			f.exec(d.Delete, k.values(nil)...)
+		} else {
+			rows = d.encode(rows, v)
+		}
+	}
+	f.write(d.Upsert, d.Width, rows)
 }
 
 func (tx *Tx) flushRecords(f *flusher, records []Record) {
@@ -120,35 +136,10 @@ func (tx *Tx) flushMessages(f *flusher) {
 		f.exec(updateMessage, string(m.Body), int64(m.Flags), m.Version, m.Readers, m.Topic, m.Seq)
 	}
 	put(f, receipts, &tx.receipts)
-	var added []any
-	for _, k := range tx.reactions.order {
-		if r := tx.reactions.rows[k]; r.Gone {
-			f.exec(reactions.Delete, r.Topic, r.ID, r.UserID, r.Reaction)
-		} else {
-			added = reactions.encode(added, r)
-		}
-	}
-	f.write(reactions.Upsert, reactions.Width, added)
-	var hidden []any
-	for _, d := range tx.deletions {
-		hidden = append(hidden, d.UserID, d.Topic, d.Seq)
-	}
-	f.write(Deletions.Upsert, Deletions.Width, hidden)
+	putOrRemove(f, reactions, &tx.reactions, func(r *Reaction) bool { return r.Gone })
 	for _, p := range tx.phrases {
 		for _, q := range f.s.Index(p) {
 			f.exec(q.Text, q.Args...)
 		}
 	}
-}
-
-func (tx *Tx) flushFollows(f *flusher) {
-	var added []any
-	for _, k := range tx.follows.order {
-		if v := tx.follows.rows[k]; v.Gone {
-			f.exec(follows.Delete, v.UserID, v.Target)
-		} else {
-			added = follows.encode(added, v)
-		}
-	}
-	f.write(follows.Upsert, follows.Width, added)
 }

@@ -1,6 +1,9 @@
 package txn
 
-import "github.com/beckon-im/beckon/internal/sqldb"
+import (
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/tables"
+)
 
 // Schema describes one table: TestEveryTable compares it with the migrations, the export and the personal data.
 type Schema = sqldb.Schema
@@ -33,9 +36,9 @@ func (d *schema[K, V]) rows(t *table[K, V]) []any {
 func Schemas() []*Schema {
 	return []*Schema{
 		Topics, Records, invitations.Schema, invitees.Schema, tombstones.Schema, groups.Schema, members.Schema, extras.Schema,
-		applications.Schema, contacts.Schema, receipts.Schema, Deletions, users.Schema, follows.Schema, Files, FileHolders,
-		roomTable.Schema, seats.Schema, calls.Schema, outbox.Schema, Stats, PushTokens, participants.Schema, links.Schema,
-		Erasures, reactions.Schema, meta, fileReaders,
+		applications.Schema, contacts.Schema, receipts.Schema, tables.Deletions, users.Schema, follows.Schema, Files,
+		tables.FileHolders, roomTable.Schema, seats.Schema, calls.Schema, outbox.Schema, tables.Stats, tables.PushTokens,
+		participants.Schema, links.Schema, tables.Erasures, reactions.Schema, tables.Meta, tables.FileReaders,
 	}
 }
 

@@ -107,15 +107,6 @@ var reactions = &schema[ReactionKey, Reaction]{
 	},
 }
 
-// DeleteReaction removes the reaction of one key.
-var DeleteReaction = reactions.Delete
-
-// Deletions holds the records that users hid from themselves.
-var Deletions = Schema{
-	Name: "deleted", Key: columns("user_id topic seq"), Columns: columns("user_id topic seq"),
-	Personal: personal{Export: []string{"deletedForMe"}, Private: columns("user_id"), Erase: "its rows are removed"},
-}.Build()
-
 var users = &schema[string, User]{
 	Schema: Schema{
 		Name: "person", Key: columns("user_id"), Columns: columns("user_id profile status dnd revoked pushes"),
@@ -170,18 +161,3 @@ func ScanFile(row sqldb.Row) (*File, error) {
 	return &f, row.Scan(&f.ID, &f.Owner, &f.Kind, &f.Name, &f.Type, &f.Size, &f.Hash, &f.Width, &f.Height, &f.Thumb,
 		&f.At, &f.UsedAt)
 }
-
-// FileHolders holds the messages that hold a file. A stored message stays its holder, also when an onlineUserOnly
-// message had the same id.
-var FileHolders = Schema{
-	Name: "file_holder", Key: columns("file_id topic msg"), Columns: columns("file_id topic msg until"),
-	Merge: map[string]string{"until": "CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE " +
-		"excluded.until END"},
-	Personal: personal{None: "removed with the file"},
-}.Build()
-
-// fileReaders was replaced by FileHolders; a later release drops the table.
-var fileReaders = Schema{
-	Name: "file_reader", Key: columns("file_id topic"), Columns: columns("file_id topic"),
-	NoDump: "replaced by file_holder", Personal: personal{None: "removed with the file"},
-}.Build()

@@ -23,29 +23,3 @@ func ScanOutboxEvent(row sqldb.Row) (*OutboxEvent, error) {
 	return &o, row.Scan(&o.Queue, &o.OrderingKey, &o.Seq, &o.At, &o.Due, &o.Tries, &o.State, &o.Error, &o.Kind, &o.Body,
 		&o.Owner)
 }
-
-// PushTokens holds the addresses of devices for pushes.
-var PushTokens = Schema{
-	Name: "push_token", Key: columns("key"), Columns: columns("key user_id device_id provider body at"),
-	Fixed:    columns("provider"),
-	Personal: personal{Export: []string{"device"}, Private: columns("user_id"), Erase: "its rows are removed"},
-}.Build()
-
-// Stats holds the counters of nodes in steps of five minutes.
-var Stats = Schema{
-	Name: "stat", Key: columns("at node name"), Columns: columns("at node name n"),
-	Personal: personal{None: "counts"},
-}.Build()
-
-// Erasures holds the erasures of users.
-var Erasures = Schema{
-	Name: "erasure", Key: columns("user_id"),
-	Columns:  columns("user_id at until stage place rewritten memberships files error owner owned_until ended_at"),
-	Personal: personal{Erase: "kept: 30 days"},
-}.Build()
-
-// meta holds the identity of the database. An export has the epoch in its first line.
-var meta = Schema{
-	Name: "meta", Key: columns("name"), Columns: columns("name value"),
-	NoDump: "each database has its own", Personal: personal{None: "the identity of the database"},
-}.Build()

@@ -20,6 +20,7 @@ func TestCodecs(t *testing.T) {
 	codec(t, applications)
 	codec(t, contacts)
 	codec(t, receipts)
+	codec(t, reactions)
 	codec(t, users)
 	codec(t, follows)
 	codec(t, roomTable)

@@ -459,7 +459,7 @@ func (tx *Tx) NextBatch(now int64) {
 	tx.Now = now
 	clear(tx.appended)
 	clear(tx.drafts)
-	tx.drafts, tx.phrases, tx.deletions, tx.files, tx.execs, tx.voidCalls = tx.drafts[:0], nil, nil, nil, nil, nil
+	tx.drafts, tx.phrases, tx.files, tx.execs, tx.voidCalls = tx.drafts[:0], nil, nil, nil, nil
 	for _, t := range []interface{ clearDirty() }{
 		&tx.invitations, &tx.invitees, &tx.tombstones, &tx.groups, &tx.members, &tx.messages, &tx.contacts, &tx.receipts,
 		&tx.reactions,

@@ -130,6 +130,6 @@ type ListErasuresRequest struct {
 
 // ListErasuresResponse is a page of erasures, by user.
 type ListErasuresResponse struct {
-	Erasures []protocol.Erasure `json:"erasures"`
-	Next     string             `json:"next,omitempty"`
+	Erasures []Erasure `json:"erasures"`
+	Next     string    `json:"next,omitempty"`
 }

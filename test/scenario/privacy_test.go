@@ -14,14 +14,15 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // exported reads all pages of what is stored about a user.
 func (s *scene) exported(user string, limit int) (lines []string) {
 	s.t.Helper()
 	for after := ""; ; {
-		var res protocol.ExportUserResponse
-		s.act("", "exportUser", protocol.ExportUserRequest{UserID: user, Limit: limit, After: after}, &res)
+		var res operator.ExportUserResponse
+		s.act("", "exportUser", operator.ExportUserRequest{UserID: user, Limit: limit, After: after}, &res)
 		if len(res.Entries) > limit {
 			s.t.Fatalf("%d entries where %d were asked for", len(res.Entries), limit)
 		}
@@ -147,7 +148,7 @@ func TestExportUser(t *testing.T) {
 		t.Errorf("of nobody is told %q", none)
 	}
 	s.act("ann", "dismissGroup", map[string]any{"groupID": "g"}, nil)
-	s.act("", "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, nil)
+	s.act("", "eraseUser", operator.EraseUserRequest{UserID: "ann"}, nil)
 	after := strings.Join(s.exported("ann", 1000), "\n")
 	for _, said := range []string{"Ann the first", "for bob", "for ann", "for all", "her "} {
 		if strings.Contains(after, said) {
@@ -213,13 +214,13 @@ func TestErase(t *testing.T) {
 	s.act("ann", "addMessageReaction", react("group_g", "m4", secret), nil)
 	s.act("ann", "addMessageReaction", react("c2c_bob", "m2", secret), nil)
 
-	if e := s.try("", "Bearer "+s.Server.APIKey(), "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, nil); e == nil ||
+	if e := s.try("", "Bearer "+s.Server.APIKey(), "eraseUser", operator.EraseUserRequest{UserID: "ann"}, nil); e == nil ||
 		!strings.Contains(e.Message, "owns g") {
 		t.Fatalf("who owns a group was erased: %v", e)
 	}
 	s.act("ann", "transferGroupOwner", map[string]any{"groupID": "g", "userID": "bob"}, nil)
-	var res protocol.EraseUserResponse
-	s.act("", "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, &res)
+	var res operator.EraseUserResponse
+	s.act("", "eraseUser", operator.EraseUserRequest{UserID: "ann"}, &res)
 	if res.Groups != 1 || res.Records < 5 {
 		t.Errorf("cleared were %+v", res)
 	}
@@ -277,7 +278,7 @@ func TestErase(t *testing.T) {
 	if _ = answer.Body.Close(); answer.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the token of who is gone is answered with %d", answer.StatusCode)
 	}
-	s.act("", "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, &res) // again is harmless
+	s.act("", "eraseUser", operator.EraseUserRequest{UserID: "ann"}, &res) // again is harmless
 	if res.Records != 0 || res.Groups != 0 {
 		t.Errorf("the second time %+v were cleared", res)
 	}

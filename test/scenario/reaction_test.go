@@ -256,10 +256,13 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	for _, c := range []struct {
 		req  protocol.TypingRequest
 		sent bool
-	}{{protocol.TypingRequest{ConversationID: "c2c_ann"}, true}, {protocol.TypingRequest{ConversationID: "c2c_ann"}, false},
+	}{
+		{protocol.TypingRequest{ConversationID: "c2c_ann"}, true},
+		{protocol.TypingRequest{ConversationID: "c2c_ann"}, false},
 		{protocol.TypingRequest{ConversationID: "group_g"}, true},
 		{protocol.TypingRequest{ConversationID: "c2c_ann", Stopped: true}, true},
-		{protocol.TypingRequest{ConversationID: "c2c_ann", Stopped: true}, false}} {
+		{protocol.TypingRequest{ConversationID: "c2c_ann", Stopped: true}, false},
+	} {
 		if res, err := bob.SendTyping(ctx, c.req); err != nil || res.Sent != c.sent && *nodes == 1 {
 			t.Errorf("typing %+v: %+v, %v", c.req, res, err)
 		}

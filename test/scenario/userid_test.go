@@ -7,6 +7,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // TestUserIDsOfIdentityProviders: users whose IDs are those of identity providers call, chat, meet in groups, are
@@ -59,12 +60,12 @@ func TestUserIDsOfIdentityProviders(t *testing.T) {
 			t.Errorf("%s: no history", id)
 		}
 		s.act(id, "addToBlackList", protocol.UsersRequest{UserIDList: []string{"ann"}}, nil)
-		var export protocol.ExportUserResponse
-		s.act("", "exportUser", protocol.ExportUserRequest{UserID: id}, &export)
+		var export operator.ExportUserResponse
+		s.act("", "exportUser", operator.ExportUserRequest{UserID: id}, &export)
 		if len(export.Entries) == 0 {
 			t.Errorf("%s: nothing is exported", id)
 		}
-		s.act("", "eraseUser", protocol.EraseUserRequest{UserID: id}, nil)
+		s.act("", "eraseUser", operator.EraseUserRequest{UserID: id}, nil)
 		device.Close()
 	}
 	for _, id := range []string{"a b", "a\tb", "\u202eabc", "e\u0301", strings.Repeat("x", 129), "a\u00a0b"} {

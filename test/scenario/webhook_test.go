@@ -20,6 +20,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 const hookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw7V9PMzFQ2h8="
@@ -169,9 +170,9 @@ func TestWebhooks(t *testing.T) {
 // replay sends everything again.
 func (s *scene) replay(r *receiver, begin int64, events int) {
 	s.t.Helper()
-	var page protocol.ListHookEventsResponse
+	var page operator.ListHookEventsResponse
 	for limit := time.Now().Add(time.Minute); ; { // what was taken last is noted a moment later
-		s.act("", "listHookEvents", protocol.ListHookEventsRequest{State: protocol.HookDelivered, From: begin, Limit: 1000},
+		s.act("", "listHookEvents", operator.ListHookEventsRequest{State: operator.HookDelivered, From: begin, Limit: 1000},
 			&page)
 		if len(page.Events) == events {
 			break
@@ -184,8 +185,8 @@ func (s *scene) replay(r *receiver, begin int64, events int) {
 	r.mu.Lock()
 	r.taken = nil
 	r.mu.Unlock()
-	var res protocol.ReplayHookEventsResponse
-	s.act("", "replayHookEvents", protocol.ReplayHookEventsRequest{State: protocol.HookDelivered, From: begin}, &res)
+	var res operator.ReplayHookEventsResponse
+	s.act("", "replayHookEvents", operator.ReplayHookEventsRequest{State: operator.HookDelivered, From: begin}, &res)
 	if res.Replayed != events {
 		s.t.Errorf("%d events were replayed", res.Replayed)
 	}
@@ -305,10 +306,10 @@ func TestWebhookGoesNowhereElse(t *testing.T) {
 	for range 3 {
 		<-asked
 	}
-	for state, id := range map[protocol.HookState]string{protocol.HookWaiting: "lured", protocol.HookDead: "gone"} {
-		var page protocol.ListHookEventsResponse
+	for state, id := range map[operator.HookState]string{operator.HookWaiting: "lured", operator.HookDead: "gone"} {
+		var page operator.ListHookEventsResponse
 		for limit := time.Now().Add(30 * time.Second); ; {
-			s.act("", "listHookEvents", protocol.ListHookEventsRequest{State: state}, &page)
+			s.act("", "listHookEvents", operator.ListHookEventsRequest{State: state}, &page)
 			if len(page.Events) == 1 && page.Events[0].Error != "" {
 				break
 			}

@@ -15,14 +15,15 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/protocol/operator"
 )
 
 // quiet waits until no event waits any more.
 func (s *scene) quiet() {
 	s.t.Helper()
 	for limit := time.Now().Add(time.Minute); ; {
-		var page protocol.ListHookEventsResponse
-		s.act("", "listHookEvents", protocol.ListHookEventsRequest{State: protocol.HookWaiting}, &page)
+		var page operator.ListHookEventsResponse
+		s.act("", "listHookEvents", operator.ListHookEventsRequest{State: operator.HookWaiting}, &page)
 		if page.Waiting == 0 {
 			return
 		}
@@ -149,8 +150,8 @@ func TestOddAnswersAreNoted(t *testing.T) {
 	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: odd.URL, WebhookSecret: hookSecret}), t: t}
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Timeout: 60}}, nil)
 	s.quiet()
-	var page protocol.ListHookEventsResponse
-	s.act("", "listHookEvents", protocol.ListHookEventsRequest{State: protocol.HookDead}, &page)
+	var page operator.ListHookEventsResponse
+	s.act("", "listHookEvents", operator.ListHookEventsRequest{State: operator.HookDead}, &page)
 	if len(page.Events) != 1 || page.Events[0].Tries != 1 || !strings.Contains(page.Events[0].Error, "不") {
 		t.Errorf("%+v", page)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -102,11 +103,11 @@ func Stats(ctx context.Context, s *store.Store, from, until, step int64, shared 
 
 // PutStats writes the counters of a node for a step, over those that it wrote for the same step.
 func PutStats(tx *txn.Tx, at int64, node string, counts map[string]int64) {
-	rows := make([]any, 0, txn.Stats.Width*len(counts))
+	rows := make([]any, 0, tables.Stats.Width*len(counts))
 	for name, n := range counts {
 		rows = append(rows, at, node, name, n)
 	}
-	tx.Upsert(txn.Stats, rows...)
+	tx.Upsert(tables.Stats, rows...)
 }
 
 // escaped returns the LIKE pattern of a text.

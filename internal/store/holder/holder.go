@@ -11,6 +11,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -21,7 +22,7 @@ type Holder struct {
 }
 
 // Hold makes a message a holder of a file.
-func Hold(tx *txn.Tx, h Holder) { tx.Upsert(txn.FileHolders, h.File, h.Topic, h.Message, h.Until) }
+func Hold(tx *txn.Tx, h Holder) { tx.Upsert(tables.FileHolders, h.File, h.Topic, h.Message, h.Until) }
 
 // Release removes a message as a holder of files.
 func Release(tx *txn.Tx, topic, message string) {

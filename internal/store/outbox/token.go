@@ -6,6 +6,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -44,7 +45,7 @@ func DropAllTokens(tx *txn.Tx, user string) { tx.Exec(queries.Text("PushTokensRe
 
 // PutToken registers a push token; it is taken from its previous user.
 func PutToken(tx *txn.Tx, t Token) {
-	tx.Upsert(txn.PushTokens, t.Key, t.UserID, t.DeviceID, t.Provider, t.Body, t.At)
+	tx.Upsert(tables.PushTokens, t.Key, t.UserID, t.DeviceID, t.Provider, t.Body, t.At)
 }
 
 // DropTokens removes push tokens of a user.

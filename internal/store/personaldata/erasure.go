@@ -8,7 +8,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
-	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/tables"
 )
 
 // Stage is a step of an erasure. The steps follow one another; each can be repeated.
@@ -197,8 +197,8 @@ func readPage(ctx context.Context, s *store.Store, query string, args ...any) (l
 }
 
 func save(ctx context.Context, sess *sqldb.Session, e *Erasure) error {
-	return sess.Write(ctx, txn.Erasures.Upsert, txn.Erasures.Width, []any{e.UserID, e.At, e.Until, int64(e.Stage), e.Place,
-		e.Records, e.Groups, e.Files, e.Error, e.Owner, e.OwnedUntil, e.EndedAt})
+	return sess.Write(ctx, tables.Erasures.Upsert, tables.Erasures.Width, []any{e.UserID, e.At, e.Until, int64(e.Stage),
+		e.Place, e.Records, e.Groups, e.Files, e.Error, e.Owner, e.OwnedUntil, e.EndedAt})
 }
 
 func scanErasure(row sqldb.Row) (*Erasure, error) {

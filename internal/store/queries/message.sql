@@ -20,11 +20,17 @@ ORDER BY user_id, reaction
 LIMIT $4;
 
 -- name: OwnReactions
--- The reactions of the user $5 to the messages of a part of a conversation. Index: record_history.
+-- The reactions of the user $5 to the messages of a page of a conversation, of at most $6 records. The limit makes the
+-- engines read the page first, and not all reactions of the user. Index: record_history.
 SELECT x.msg, x.reaction
-FROM record r
-JOIN reaction x ON x.topic = r.topic AND x.msg = r.msg AND x.user_id = $5
-WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> '' AND r.seq >= $3 AND r.seq <= $4 AND r.msg <> ''
+FROM (
+    SELECT r.topic, r.msg
+    FROM record r
+    WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> '' AND r.seq >= $3 AND r.seq <= $4
+    ORDER BY r.seq
+    LIMIT $6) p
+JOIN reaction x ON x.topic = p.topic AND x.msg = p.msg AND x.user_id = $5
+WHERE p.msg <> ''
 ORDER BY x.at;
 
 -- name: NonReaders

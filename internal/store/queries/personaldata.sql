@@ -274,6 +274,10 @@ FROM (SELECT topic, msg, reaction FROM reaction WHERE user_id = $1 ORDER BY topi
 LEFT JOIN record r ON r.topic = x.topic AND r.msg = x.msg AND r.msg <> ''
 ORDER BY x.topic, x.msg, x.reaction;
 
+-- name: EraseReaction
+DELETE FROM reaction
+WHERE topic = $1 AND msg = $2 AND user_id = $3 AND reaction = $4;
+
 -- name: EraseDeletion
 DELETE FROM deleted
 WHERE user_id = $1;

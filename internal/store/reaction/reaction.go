@@ -26,7 +26,10 @@ func Users(ctx context.Context, s *store.Store, topic, msg, after string, limit 
 	return list, err
 }
 
-// Part is the part of a conversation on a timeline between two sequences, both included.
+// maxPart is the most records of a part: those of a page.
+const maxPart = 1000
+
+// Part is the part of a conversation on a timeline between two sequences, both included; at most maxPart records.
 type Part struct {
 	Topic, Peer string
 	From, To    uint64
@@ -41,7 +44,7 @@ func Own(ctx context.Context, s *store.Store, p Part, user string) (own map[stri
 			err := row.Scan(&msg, &reaction)
 			own[msg] = append(own[msg], reaction)
 			return err
-		}, p.Topic, p.Peer, p.From, p.To, user)
+		}, p.Topic, p.Peer, p.From, p.To, user, maxPart)
 	})
 	return own, err
 }
@@ -147,7 +150,7 @@ func remove(ctx context.Context, sess *sqldb.Session, user string, topics []stri
 		if !locked[v.topic] {
 			continue
 		}
-		if err := sess.Exec(ctx, txn.DeleteReaction, v.topic, v.msg, user, v.reaction); err != nil {
+		if err := sess.Exec(ctx, queries.Text("EraseReaction"), v.topic, v.msg, user, v.reaction); err != nil {
 			return err
 		}
 		at := [2]string{v.topic, v.msg}

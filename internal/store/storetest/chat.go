@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -66,7 +67,7 @@ func history(t *testing.T, open Engine) {
 		say(t, s, "a", "c", fmt.Sprint("n", i), "other")
 	}
 	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}}, func(tx *txn.Tx) error {
-		tx.Delete(txn.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
+		tx.Upsert(tables.Deletions, "a", "user:a", 5)
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/store/retention"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -47,7 +48,7 @@ func holders(t *testing.T, open Engine) {
 	step("one is replaced", "b", func(tx *txn.Tx) { holder.Release(tx, b, "m") })
 	step("it comes back", "b", func(tx *txn.Tx) { holder.Hold(tx, holder.Holder{File: "f", Topic: b, Message: "m"}) })
 	step("the other is revoked", "b", func(tx *txn.Tx) { revoke(tx, b, "n") })
-	step("b deletes the last", "", func(tx *txn.Tx) { tx.Delete(txn.Deletion{UserID: "b", Topic: b, Seq: 1}) })
+	step("b deletes the last", "", func(tx *txn.Tx) { tx.Upsert(tables.Deletions, "b", b, 1) })
 	step("a third", "b", func(tx *txn.Tx) { send(tx, b, "o", "") })
 	step("b clears the conversation", "", func(tx *txn.Tx) {
 		tx.PutContact(im.Contact{UserID: "b", Peer: "a", Reading: im.Reading{ClearedSeq: 3}})
@@ -66,7 +67,7 @@ func holders(t *testing.T, open Engine) {
 	})
 	step("a message for c alone", "ac", func(tx *txn.Tx) { send(tx, group, "q", " a c ") })
 	step("the first is revoked", "ac", func(tx *txn.Tx) { revoke(tx, group, "p") })
-	step("c deletes it", "a", func(tx *txn.Tx) { tx.Delete(txn.Deletion{UserID: "c", Topic: group, Seq: 2}) })
+	step("c deletes it", "a", func(tx *txn.Tx) { tx.Upsert(tables.Deletions, "c", group, 2) })
 	step("an onlineUserOnly message", "acd", func(tx *txn.Tx) {
 		holder.Hold(tx, holder.Holder{File: "f", Topic: group, Message: "r", Until: s.Now() + 1<<40})
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/store/retention"
+	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -88,7 +89,8 @@ func fill(t testing.TB, s *store.Store, p string) {
 			Finders: []string{user}})
 		tx.Append(group, txn.Draft{Body: &note{"of all"}, Peer: txn.GroupPeer, Message: p + "gm", Sender: "x"})
 		tx.PutReceipt(txn.Receipt{Topic: group, ID: p + "gm", UserID: "y", At: tx.Now})
-		tx.Delete(txn.Deletion{UserID: "y", Topic: group, Seq: 1})
+		tx.PutReaction(txn.Reaction{ReactionKey: txn.ReactionKey{Topic: group, ID: p + "gm", UserID: "y", Reaction: "+1"}})
+		tx.Upsert(tables.Deletions, "y", group, 1)
 		for _, id := range ids {
 			fillInvitation(tx, p, id)
 		}
@@ -115,7 +117,7 @@ func fill(t testing.TB, s *store.Store, p string) {
 				tx.PutOutboxEvent(txn.OutboxEvent{OutboxKey: key(queue, int64(n)), At: tx.Now, Due: tx.Now, State: state})
 			}
 		}
-		tx.Upsert(txn.Stats, tx.Now, p, "calls", 1)
+		tx.Upsert(tables.Stats, tx.Now, p, "calls", 1)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -195,6 +197,7 @@ func retained(t *testing.T, open Engine) {
 		"SELECT id FROM file ORDER BY id":                           "nforwarded nheld nunused oforwarded",
 		"SELECT file_id || '/' || msg FROM file_holder ORDER BY 1":  "nforwarded/nm nheld/nm oforwarded/nm",
 		"SELECT topic || '/' || msg FROM receipt":                   "group:ng/ngm",
+		"SELECT topic || '/' || msg FROM reaction":                  "group:ng/ngm",
 		"SELECT topic FROM deleted":                                 "group:ng",
 		"SELECT topic || '/' || msg FROM phrase":                    "user:na/nm",
 		"SELECT group_id || user_id FROM application ORDER BY 1":    "ngdone ngwaits ogwaits",

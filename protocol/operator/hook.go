@@ -1,4 +1,4 @@
-package protocol
+package operator
 
 import "encoding/json"
 
