@@ -226,12 +226,12 @@ func (w *watcher) wait(t *testing.T, want ...string) {
 func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
-	tellings := map[string]*watcher{}
+	watchers := map[string]*watcher{}
 	devices := map[string]*client.Client{}
 	for _, d := range []string{"ann/1", "ann/2", "bob/1", "cem/1"} {
 		user, device, _ := strings.Cut(d, "/")
-		tellings[d] = &watcher{moved: make(chan struct{})}
-		devices[d] = house.Device(user, device, tellings[d].listener())
+		watchers[d] = &watcher{moved: make(chan struct{})}
+		devices[d] = house.Device(user, device, watchers[d].listener())
 	}
 	ann, bob := devices["ann/1"], devices["bob/1"]
 	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
@@ -253,6 +253,11 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	if _, err := bob.RemoveMessageReaction(ctx, react("group_g", "m2", "+1")); err != nil {
 		t.Fatal(err)
 	}
+	group := []string{"group_g m2 bob +1 false 1", "group_g m2 bob +1 true 0"}
+	both := append([]string{"c2c_bob m1 bob +1 false 1"}, group...)
+	watchers["ann/1"].wait(t, both...)
+	watchers["ann/2"].wait(t, both...)
+	watchers["cem/1"].wait(t, group...) // now they are subscribed to the group
 	for _, c := range []struct {
 		req  protocol.TypingRequest
 		sent bool
@@ -267,12 +272,11 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 			t.Errorf("typing %+v: %+v, %v", c.req, res, err)
 		}
 	}
-	group := []string{"group_g m2 bob +1 false 1", "group_g m2 bob +1 true 0", "group_g bob true"}
-	both := append([]string{"c2c_bob m1 bob +1 false 1", "c2c_bob bob true", "c2c_bob bob false"}, group...)
-	tellings["ann/1"].wait(t, both...)
-	tellings["ann/2"].wait(t, both...)
-	tellings["cem/1"].wait(t, group...)
-	tellings["bob/1"].wait(t)
+	both = append(both, "c2c_bob bob true", "c2c_bob bob false", "group_g bob true")
+	watchers["ann/1"].wait(t, both...)
+	watchers["ann/2"].wait(t, both...)
+	watchers["cem/1"].wait(t, append(group, "group_g bob true")...)
+	watchers["bob/1"].wait(t)
 }
 
 // TestManyReact: a hundred members react to one message at once; the counts are theirs, and each device is told all.

@@ -89,11 +89,11 @@ func RemoveAll(ctx context.Context, s *store.Store, user string) error {
 			return err
 		}
 		if err := s.Maintain(ctx, topics, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
-			list, err := read(ctx, sess.Query, user)
-			if err == nil {
-				err = sess.Sync(ctx)
+			var list []stored
+			if err := sess.Query(ctx, queries.Text("EraseReactions"), []any{user, removal}, scanInto(&list)); err != nil {
+				return err
 			}
-			if err != nil {
+			if err := sess.Sync(ctx); err != nil { // PostgreSQL returns the rows here
 				return err
 			}
 			return remove(ctx, sess, user, topics, list)
@@ -113,30 +113,26 @@ type stored struct {
 
 // some returns the timelines of the reactions that the next transaction removes.
 func some(ctx context.Context, s *store.Store, user string) (topics []string, err error) {
+	var list []stored
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		topics = nil
-		list, err := read(ctx, func(ctx context.Context, q string, args []any, scan func(sqldb.Row) error) error {
-			return r.Read(ctx, q, scan, args...)
-		}, user)
-		for _, v := range list { // in the order of timelines
-			if n := len(topics); n == 0 || topics[n-1] != v.topic {
-				topics = append(topics, v.topic)
-			}
-		}
-		return err
+		list = nil
+		return r.Read(ctx, queries.Text("EraseReactions"), scanInto(&list), user, removal)
 	})
+	for _, v := range list { // in the order of timelines
+		if n := len(topics); n == 0 || topics[n-1] != v.topic {
+			topics = append(topics, v.topic)
+		}
+	}
 	return topics, err
 }
 
-func read(ctx context.Context, query func(context.Context, string, []any, func(sqldb.Row) error) error,
-	user string) (list []stored, err error) {
-	err = query(ctx, queries.Text("EraseReactions"), []any{user, removal}, func(row sqldb.Row) error {
+func scanInto(list *[]stored) func(sqldb.Row) error {
+	return func(row sqldb.Row) error {
 		var v stored
 		err := row.Scan(&v.topic, &v.msg, &v.reaction, &v.seq, &v.flags, &v.body)
-		list = append(list, v)
+		*list = append(*list, v)
 		return err
-	})
-	return list, err
+	}
 }
 
 // remove removes the reactions on locked timelines.
