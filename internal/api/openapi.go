@@ -58,6 +58,7 @@ func (a *API) openAPI() []byte {
 	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.PushNotice](),
 		reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
 		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](),
+		reflect.TypeFor[protocol.ReactionEvent](), reflect.TypeFor[protocol.TypingEvent](),
 		reflect.TypeFor[protocol.RoomEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
 		reg.Schema(t, true, t.Name()) // schemas of events and connect data, for code generators
 	}

@@ -44,7 +44,8 @@ export function when(ms: number): string {
 
 type Named = (userID: string) => string;
 
-function describe(m: Schemas['Message']): string {
+/** Returns the text of a message. */
+export function describe(m: Schemas['Message']): string {
   if (m.revoked) return 'This message was recalled';
   if (m.text) return m.text;
   if (m.image) return 'Picture';
@@ -52,6 +53,7 @@ function describe(m: Schemas['Message']): string {
   if (m.video) return 'Video';
   if (m.file) return m.file.name || 'File';
   if (m.location) return m.location.description || 'Place';
+  if (m.merged) return m.merged.title;
   if (m.call) return recordOf(m.call);
   return m.custom?.description || 'Message';
 }
@@ -132,7 +134,7 @@ function callLine(m: Schemas['Signaling'], call: string, me: string, name: Named
 }
 
 /** Turns a page of history into lines, the oldest first. */
-export function linesOf(s: Session, entries: readonly Schemas['Entry'][]): Line[] {
+export function linesOf(s: Session, entries: readonly { seq: number; event: unknown }[]): Line[] {
   const name: Named = (u) => (u === s.me ? 'You' : s.name(u));
   const scenes = new Map<string, SceneData & { roomID: string }>();
   const ended = new Set<string>(); // invitations with a call record

@@ -1,4 +1,4 @@
-// The messages of a conversation: its timeline, the unsent messages, and the composer.
+// The messages of a conversation: its timeline and the unsent messages.
 import {
   useCallback,
   useEffect,
@@ -7,14 +7,16 @@ import {
   useRef,
   useState,
   useSyncExternalStore,
-  type FormEvent,
   type ReactNode,
   type RefObject,
 } from 'react';
+import { conversationOf, type Schemas } from 'beckon';
 import type { Timeline, Unsent } from 'beckon/inbox';
+import { Bubble, TypingLine } from './bubble.js';
+import { Composer } from './composer.js';
 import { linesOf, when, type Line } from './history.js';
 import { reason } from './session.js';
-import { Button, Icon, IconButton, Name } from './ui.js';
+import { Button, Icon } from './ui.js';
 import { useCall, useObservable, useSession } from './use.js';
 
 /** Distance from the end, in pixels, within which new messages keep the end in view. */
@@ -24,8 +26,9 @@ type OnCall = (media: 'video' | 'audio') => void;
 
 /** The messages of a conversation and the composer. */
 export function Messages({ conversationID, onCall }: { conversationID: string; onCall?: OnCall }): ReactNode {
-  const { inbox } = useSession();
+  const { inbox, me } = useSession();
   const [timeline, set] = useState<Timeline>();
+  const [reply, setReply] = useState<Schemas['Message']>();
   useEffect(() => {
     const t = inbox.timeline(conversationID);
     set(t);
@@ -33,14 +36,30 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   }, [inbox, conversationID]);
   return (
     <div className="messages">
-      {timeline?.conversationID === conversationID && <Lines timeline={timeline} {...(onCall ? { onCall } : {})} />}
-      <Composer key={conversationID} conversationID={conversationID} />
+      {timeline?.conversationID === conversationID && (
+        <Lines timeline={timeline} onReply={setReply} {...(onCall ? { onCall } : {})} />
+      )}
+      <TypingLine conversationID={conversationID} />
+      <Composer
+        key={conversationID}
+        conversationID={conversationID}
+        replyTo={reply && conversationOf(me, reply) === conversationID ? reply : undefined}
+        onReplied={() => setReply(undefined)}
+      />
     </div>
   );
 }
 
 /** The entries of a timeline, and below them the unsent messages. */
-function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): ReactNode {
+function Lines({
+  timeline,
+  onReply,
+  onCall,
+}: {
+  timeline: Timeline;
+  onReply: (m: Schemas['Message']) => void;
+  onCall?: OnCall;
+}): ReactNode {
   const s = useSession();
   const { conversationID } = timeline;
   useObservable(s.names);
@@ -70,6 +89,7 @@ function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): R
   const { box, atEnd, onShown, scrollToEnd } = useEnd(entries[0]?.seq ?? 0, newest, unsent.length);
   useRead(conversationID, newest, atEnd);
   const lines = linesOf(s, entries);
+  const mine = new Map(entries.map((e) => [e.seq, e.mine]));
   return (
     <>
       <div className="scroll" role="log" aria-live="polite" aria-label="Messages" ref={box}>
@@ -91,8 +111,10 @@ function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): R
             key={l.key}
             line={l}
             follows={lines[i - 1]?.kind === 'message' && lines[i - 1]?.from === l.from}
-            conversationID={conversationID}
+            mine={mine.get(l.seq) ?? []}
+            timeline={timeline}
             onShown={onShown}
+            onReply={onReply}
             {...(onCall ? { onCall } : {})}
           />
         ))}
@@ -204,7 +226,8 @@ function useUnsent(conversationID: string): Unsent[] {
 /** A message that the server has not acknowledged. */
 function UnsentEntry({ m }: { m: Unsent }): ReactNode {
   const { inbox } = useSession();
-  const words = m.content.text ?? m.content.image?.name ?? m.content.file?.name ?? 'Message';
+  const words =
+    m.content.text ?? m.content.image?.name ?? m.content.file?.name ?? (m.content.sound ? 'Voice message' : 'Message');
   return (
     <div className="bubble mine unsent">
       <span className="words">{words}</span>
@@ -227,20 +250,23 @@ function UnsentEntry({ m }: { m: Unsent }): ReactNode {
 
 function Entry({
   line,
+  mine,
   follows,
-  conversationID,
+  timeline,
   onShown,
+  onReply,
   onCall,
 }: {
   line: Line;
+  mine: readonly string[];
   follows: boolean;
-  conversationID: string;
+  timeline: Timeline;
   /** The entry has reached its full height. */
   onShown: (element: HTMLElement) => void;
+  onReply: (m: Schemas['Message']) => void;
   onCall?: (media: 'video' | 'audio') => void;
 }): ReactNode {
   const s = useSession();
-  const mine = line.from === s.me;
   if (line.kind === 'note') return <p className="note">{line.text}</p>;
   if (line.kind === 'call') {
     return (
@@ -269,123 +295,5 @@ function Entry({
       </p>
     );
   }
-  const m = line.message!;
-  return (
-    <div className={`bubble ${mine ? 'mine' : ''} ${follows ? 'follows' : ''} ${m.revoked ? 'revoked' : ''}`}>
-      {!mine && !follows && conversationID.startsWith('group_') && (
-        <strong>
-          <Name id={line.from} />
-        </strong>
-      )}
-      {m.image && !m.revoked ? (
-        <Picture fileID={m.image.thumbID || m.image.fileID} full={m.image.fileID} onShown={onShown} />
-      ) : m.file && !m.revoked ? (
-        <FileLink fileID={m.file.fileID} name={line.text} />
-      ) : (
-        <span className="words">{line.text}</span>
-      )}
-      <time>{when(line.time)}</time>
-    </div>
-  );
-}
-
-function Picture({
-  fileID,
-  full,
-  onShown,
-}: {
-  fileID: string;
-  full: string;
-  onShown: (element: HTMLElement) => void;
-}): ReactNode {
-  const s = useSession();
-  const [url, set] = useState('');
-  useEffect(() => {
-    s.fileURL(fileID).then(set, () => set(''));
-  }, [s, fileID]);
-  const open = (): void => {
-    void s.fileURL(full).then((url) => window.open(url, '_blank', 'noopener'));
-  };
-  return url ? (
-    <button type="button" className="picture" onClick={open}>
-      <img src={url} alt="Picture" onLoad={(e) => onShown(e.currentTarget)} />
-    </button>
-  ) : (
-    <span className="words">Picture</span>
-  );
-}
-
-function FileLink({ fileID, name }: { fileID: string; name: string }): ReactNode {
-  const s = useSession();
-  return (
-    <button
-      type="button"
-      className="words link"
-      onClick={() => void s.fileURL(fileID).then((url) => window.open(url, '_blank', 'noopener'))}
-    >
-      {name}
-    </button>
-  );
-}
-
-function Composer({ conversationID }: { conversationID: string }): ReactNode {
-  const s = useSession();
-  const { inbox } = s;
-  const [text, setText] = useState(() => inbox.draft(conversationID));
-  const picker = useRef<HTMLInputElement>(null);
-  const touched = useRef(false);
-  useEffect(
-    () =>
-      inbox.on('onUnsent', () => {
-        if (!touched.current) setText(inbox.draft(conversationID)); // that of an earlier page
-      }),
-    [inbox, conversationID],
-  );
-  const write = (words: string): void => {
-    touched.current = true;
-    setText(words);
-    inbox.setDraft(conversationID, words);
-  };
-  const send = (e?: FormEvent): void => {
-    e?.preventDefault();
-    const body = text.trim();
-    if (!body) return;
-    write('');
-    inbox.send(conversationID, { text: body }).catch(() => undefined); // shown as unsent
-  };
-  const attach = async (file: File | undefined): Promise<void> => {
-    if (!file) return;
-    const kind = file.type.startsWith('image/') ? 'image' : 'file';
-    try {
-      const { fileID } = await s.client.uploadFile(file, kind, file.name);
-      inbox.send(conversationID, { [kind]: { fileID, name: file.name } }).catch(() => undefined);
-    } catch (err) {
-      s.fail(err, 'The file was not sent');
-    }
-  };
-  return (
-    <form className="composer" onSubmit={send}>
-      <IconButton icon="clip" label="Send a file" onClick={() => picker.current?.click()} />
-      <input
-        ref={picker}
-        type="file"
-        hidden
-        onChange={(e) => {
-          void attach(e.target.files?.[0]);
-          e.target.value = '';
-        }}
-      />
-      <textarea
-        rows={1}
-        value={text}
-        placeholder="Write a message"
-        aria-label="Write a message"
-        onChange={(e) => write(e.target.value)}
-        onKeyDown={(e) => {
-          if (e.key === 'Enter' && !e.shiftKey && !e.nativeEvent.isComposing) send();
-        }}
-      />
-      <IconButton icon="send" label="Send" tone="main" type="submit" disabled={!text.trim()} />
-    </form>
-  );
+  return <Bubble line={line} mine={mine} follows={follows} timeline={timeline} onShown={onShown} onReply={onReply} />;
 }

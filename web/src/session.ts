@@ -42,6 +42,7 @@ export class Session {
   readonly groups = new Observable<Schemas['JoinedResponse']['groups'] | undefined>(undefined);
   readonly toasts = new Observable<Toast[]>([]);
   #requested = new Set<string>();
+  #quoted = new Map<string, Promise<Schemas['Message']>>();
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
   #lostTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -159,6 +160,18 @@ export class Session {
   /** Returns the address of a file, which expires. */
   async fileURL(fileID: string): Promise<string> {
     return new URL((await this.client.getFile({ fileID })).url, this.client.server).href;
+  }
+
+  /** Returns a message that another one quotes. */
+  quoted(conversationID: string, messageID: string): Promise<Schemas['Message']> {
+    const key = `${conversationID} ${messageID}`;
+    let load = this.#quoted.get(key);
+    if (!load) {
+      load = this.client.getMessage({ conversationID, messageID }).then((r) => r.message);
+      load.catch(() => this.#quoted.delete(key));
+      this.#quoted.set(key, load);
+    }
+    return load;
   }
 
   group(groupID: string): Schemas['JoinedResponse']['groups'][number] | undefined {

@@ -4,7 +4,7 @@ import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
 import { eventNames, originalOf, raiseEvent, type Events, type WireEvent } from './events.js';
-import { post, upload, type FileKind, type HTTP } from './http.js';
+import { post, upload, type HTTP, type Upload } from './http.js';
 import { newID } from './id.js';
 import { Ledger, maxNamed, type Notice } from './ledger.js';
 import type { Options } from './options.js';
@@ -421,8 +421,8 @@ export class Client extends Emitter<Events> {
   }
 
   /** Uploads a file for sendMessage. */
-  async uploadFile(body: Blob | Uint8Array, kind: FileKind, name = ''): Promise<Schemas['UploadResponse']> {
-    return upload(this.#http(await this.#token.fresh()), body, kind, name);
+  async uploadFile(file: Upload): Promise<Schemas['UploadResponse']> {
+    return upload(this.#http(await this.#token.fresh()), file);
   }
 
   /**

@@ -159,6 +159,8 @@ export class ConversationList {
         return this.#action(event as Schemas['ConversationEvent'], seq);
       case 'group':
         return this.#tip(timeline, seq, event as Schemas['GroupEvent']);
+      case 'messageReactions':
+        return { ...nowhere, conversationID: conversationOf(this.me, event as Schemas['ReactionEvent']) };
       case 'messageRevoked':
       case 'messageModified':
       case 'messageDeleted':

@@ -6,6 +6,8 @@ export type WireEvent =
   | Schemas['Signaling']
   | Schemas['Message']
   | Schemas['MessageEvent']
+  | Schemas['ReactionEvent']
+  | Schemas['TypingEvent']
   | Schemas['GroupEvent']
   | Schemas['ConversationEvent']
   | Schemas['PersonEvent']
@@ -23,6 +25,7 @@ export interface OriginalEvents {
   onRecvMessageModified: { conversationID: string; message: Schemas['Message'] };
   onRecvC2CReadReceipt: { conversationID: string; seq: number };
   onRecvMessageReadReceipts: { groupID: string; receipts: Schemas['Count'][] };
+  onRecvMessageReactionsChanged: { conversationID: string; changes: Schemas['ReactionChange'][] };
   onConnectSuccess: Schemas['Welcome'];
   onSelfInfoUpdated: Schemas['PersonEvent'];
   onUserSigExpired: { code: number; reason: string };
@@ -34,6 +37,7 @@ const originals: Partial<Record<keyof Events, keyof OriginalEvents>> = {
   onMessageModified: 'onRecvMessageModified',
   onPeerRead: 'onRecvC2CReadReceipt',
   onGroupReadReceipts: 'onRecvMessageReadReceipts',
+  onMessageReactions: 'onRecvMessageReactionsChanged',
   onConnected: 'onConnectSuccess',
   onSelfChanged: 'onSelfInfoUpdated',
   onTokenExpired: 'onUserSigExpired',
@@ -56,6 +60,10 @@ export interface Events extends InvitationEvents, OriginalEvents {
   /** The read position of the other user, on this user's timeline. */
   onPeerRead: { conversationID: string; seq: number };
   onGroupReadReceipts: { groupID: string; receipts: Schemas['Count'][] };
+  /** Other devices added or removed reactions to messages. */
+  onMessageReactions: { conversationID: string; changes: Schemas['ReactionChange'][] };
+  /** A user is typing, for 6 s or until a message of the user, or has stopped. Inbox.typing keeps the list. */
+  onTyping: { conversationID: string; userID: string; typing: boolean };
   /** Another device of this user read, pinned, muted, cleared or deleted a conversation. */
   onConversationChanged: Schemas['ConversationEvent'];
   /** The record of a call, written by the server into the conversation. */
@@ -224,6 +232,14 @@ export function raiseEvent(me: string, seq: number, event: WireEvent, emit: Emit
     case 'messageDeleted':
     case 'readReceipt':
       return raiseMessage(me, event as Schemas['MessageEvent'], emit);
+    case 'messageReactions': {
+      const e = event as Schemas['ReactionEvent'];
+      return emit('onMessageReactions', { conversationID: conversationOf(me, e), changes: e.changes });
+    }
+    case 'typing': {
+      const e = event as Schemas['TypingEvent'];
+      return emit('onTyping', { conversationID: conversationOf(me, e), userID: e.from, typing: !e.stopped });
+    }
     case 'conversationRead':
     case 'conversationChanged':
       return emit('onConversationChanged', event as Schemas['ConversationEvent']);
@@ -259,6 +275,8 @@ const every: Record<keyof Events, 1> = {
   onMessageDeleted: 1,
   onPeerRead: 1,
   onGroupReadReceipts: 1,
+  onMessageReactions: 1,
+  onTyping: 1,
   onConversationChanged: 1,
   onCallRecord: 1,
   onRoomRoleChanged: 1,
@@ -303,6 +321,7 @@ const every: Record<keyof Events, 1> = {
   onRecvMessageModified: 1,
   onRecvC2CReadReceipt: 1,
   onRecvMessageReadReceipts: 1,
+  onRecvMessageReactionsChanged: 1,
   onConnectSuccess: 1,
   onSelfInfoUpdated: 1,
 };

@@ -24,20 +24,56 @@ export function post(to: HTTP, method: string, body: object): void {
   }).catch(() => undefined);
 }
 
+/** A file to upload. */
+export interface Upload {
+  body: Blob | Uint8Array;
+  kind: FileKind;
+  /** The shown name, at most 255 bytes. Default: none. */
+  name?: string;
+  /** Media type, if it cannot be detected from the content. Default: that of a Blob. */
+  type?: string;
+  /** Cancels the upload: it rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called with the bytes sent so far, and the size of the file. */
+  onProgress?: (sent: number, total: number) => void;
+}
+
 /** Uploads a file. */
-export async function upload(
-  to: HTTP,
-  body: Blob | Uint8Array,
-  kind: FileKind,
-  name: string,
-): Promise<Schemas['UploadResponse']> {
-  const type = body instanceof Blob && body.type ? body.type : 'application/octet-stream';
-  const res = await fetch(`${to.server}/v1/files?kind=${kind}&name=${encodeURIComponent(name)}`, {
-    method: 'POST',
-    body: body as BodyInit,
-    headers: headers(to, type),
-  });
-  const answer = (await res.json()) as Schemas['UploadResponse'] & Schemas['Error'];
+export async function upload(to: HTTP, file: Upload): Promise<Schemas['UploadResponse']> {
+  const { body, kind, name = '' } = file;
+  const type = file.type || (body instanceof Blob && body.type) || 'application/octet-stream';
+  const url = `${to.server}/v1/files?kind=${kind}&name=${encodeURIComponent(name)}`;
+  const send = file.onProgress && typeof XMLHttpRequest !== 'undefined' ? sendByXHR : sendByFetch;
+  const res = await send(url, headers(to, type), file);
+  const answer = JSON.parse(res.text) as Schemas['UploadResponse'] & Schemas['Error'];
   if (!res.ok) throw new BeckonError(answer);
   return answer;
+}
+
+type Reply = { ok: boolean; text: string };
+
+async function sendByFetch(url: string, head: Record<string, string>, file: Upload): Promise<Reply> {
+  const { body, signal, onProgress } = file;
+  const total = body instanceof Blob ? body.size : body.length;
+  onProgress?.(0, total);
+  const res = await fetch(url, { method: 'POST', body: body as BodyInit, headers: head, signal: signal ?? null });
+  onProgress?.(total, total);
+  return { ok: res.ok, text: await res.text() };
+}
+
+/** Sends by XMLHttpRequest, which reports progress; fetch does not. */
+function sendByXHR(url: string, head: Record<string, string>, file: Upload): Promise<Reply> {
+  const { body, signal, onProgress } = file;
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const x = new XMLHttpRequest();
+    x.open('POST', url);
+    for (const [name, value] of Object.entries(head)) x.setRequestHeader(name, value);
+    x.upload.onprogress = (e) => onProgress?.(e.loaded, e.total);
+    x.onload = () => resolve({ ok: x.status === 200, text: x.responseText });
+    x.onerror = () => reject(new TypeError('the upload failed: the server cannot be reached'));
+    x.onabort = () => reject(signal?.reason as Error);
+    signal?.addEventListener('abort', () => x.abort(), { once: true });
+    x.send(body as XMLHttpRequestBodyInit);
+  });
 }

@@ -1,4 +1,5 @@
 import type { Client } from './client.js';
+import { kindOf, targetOf, type Content } from './content.js';
 import { ConversationList, type Conversation, type Placed } from './conversation-list.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
@@ -6,13 +7,13 @@ import type { WireEvent } from './events.js';
 import { newID } from './id.js';
 import { readJSON, storageOf, writeJSON, type Storage } from './storage.js';
 import { Timeline } from './timeline.js';
+import { Typing } from './typing.js';
 import type { Request, Response, Schemas } from './schema.js';
 
+export { forward, forwardMerged, previewOf, type Content } from './content.js';
 export { Timeline, type Entry, type TimelineEvents } from './timeline.js';
+export { Typing, type TypingEvents } from './typing.js';
 export type { Conversation } from './conversation-list.js';
-
-/** The content and options of a message, as of sendMessage without its target and IDs. */
-export type Content = Omit<Request<'sendMessage'>, 'userID' | 'groupID' | 'messageID' | 'requestID'>;
 
 /** A message that the server has not acknowledged. */
 export interface Unsent {
@@ -58,6 +59,8 @@ const adjusting = new Set([
   'clearHistory',
 ]);
 
+const reacting = new Set(['addMessageReaction', 'removeMessageReaction']);
+
 /** Methods of invitations that write an entry of a conversation. */
 const inviting = new Set(['invite', 'inviteInGroup', 'addInvitees', 'accept', 'reject', 'cancel', 'modifyInvitation']);
 
@@ -67,6 +70,8 @@ const inviting = new Set(['invite', 'inviteInGroup', 'addInvitees', 'accept', 'r
  */
 export class Inbox extends Emitter<InboxEvents> {
   readonly client: Client;
+  /** Who is typing where. */
+  readonly typing: Typing;
   #list = new ConversationList();
   #sorted: readonly Conversation[] | undefined;
   #timelines = new Map<string, Set<Timeline>>();
@@ -84,6 +89,7 @@ export class Inbox extends Emitter<InboxEvents> {
   constructor(client: Client, options: InboxOptions = {}) {
     super(new Set(['onConversations', 'onUnsent', 'onError']));
     this.client = client;
+    this.typing = new Typing(client);
     const { storage } = options;
     this.#stores =
       storage === undefined
@@ -170,6 +176,7 @@ export class Inbox extends Emitter<InboxEvents> {
   /** Ends the updates. */
   dispose(): void {
     clearTimeout(this.#retry);
+    this.typing.dispose();
     for (const off of this.#off.splice(0)) off();
     for (const set of [...this.#timelines.values()]) for (const t of [...set]) t.close();
   }
@@ -267,6 +274,7 @@ export class Inbox extends Emitter<InboxEvents> {
   #apply({ conversationID, entry }: Placed, seq: number, event: WireEvent): void {
     for (const t of this.#open(conversationID)) {
       if (entry) t.add(seq, event);
+      else if (event.type === 'messageReactions') t.react((event as Schemas['ReactionEvent']).changes);
       else if (event.type === 'group') {
         const { tip } = event as Schemas['GroupEvent'];
         if (tip === 'quitFromGroup' || tip === 'groupDismissed') t.empty();
@@ -309,6 +317,8 @@ export class Inbox extends Emitter<InboxEvents> {
     } else if (method === 'revokeMessage' || method === 'modifyMessage') {
       this.#messageChanged(method, (response as Response<'modifyMessage'>).message);
       refresh = [conversationID];
+    } else if (reacting.has(method)) {
+      for (const t of this.#open(conversationID)) t.react([response as Response<'addMessageReaction'>]);
     } else if (inviting.has(method)) return this.#invited(method, request, response);
     else if (!/^(get|list|search)/.test(method)) {
       const { group } = response as { group?: { groupID?: string } };
@@ -425,26 +435,8 @@ export class Inbox extends Emitter<InboxEvents> {
   }
 }
 
-/** Returns the target of a message to a conversation. */
-function targetOf(conversationID: string): { userID: string } | { groupID: string } {
-  const of = conversationID.slice(conversationID.indexOf('_') + 1);
-  if (conversationID.startsWith('group_')) return { groupID: of };
-  if (conversationID.startsWith('c2c_')) return { userID: of };
-  throw new BeckonError({
-    code: 6017,
-    field: 'conversationID',
-    message: `conversationID is ${conversationID}: it begins with c2c_ or group_`,
-  });
-}
-
 /** Returns an unsent message of an earlier page. Its outcome is unknown. */
 function failedBefore({ messageID, conversationID, content, time }: Unsent): Unsent {
   const error = new BeckonError({ code: Code.Timeout, message: 'the page was closed before the server had answered' });
   return { messageID, conversationID, content, time, state: 'failed', error };
-}
-
-/** Returns the type of a message: that of its body. */
-function kindOf(body: object): string {
-  const kinds = ['text', 'custom', 'image', 'sound', 'video', 'file', 'location', 'face', 'merged'];
-  return kinds.find((k) => k in body) ?? 'custom';
 }

@@ -2,6 +2,7 @@ export { Client } from './client.js';
 export { Emitter, type Handler } from './emitter.js';
 export { BeckonError, Code } from './error.js';
 export { conversationOf, type Events, type WireEvent } from './events.js';
+export type { FileKind, Upload } from './http.js';
 export { newID } from './id.js';
 export type { InvitationEvents, InvitationFacts } from './ledger.js';
 export type { Options } from './options.js';

@@ -2,6 +2,7 @@ import type { Client } from './client.js';
 import { changed } from './conversation-list.js';
 import { Emitter } from './emitter.js';
 import type { WireEvent } from './events.js';
+import { Reactions } from './reactions.js';
 import type { Schemas } from './schema.js';
 
 type Message = Schemas['Message'];
@@ -14,6 +15,8 @@ export interface Entry {
   event: WireEvent;
   /** Number of read receipts of a group message. */
   read: number;
+  /** This user's reactions to a message. */
+  mine: readonly string[];
 }
 
 /** The events of a Timeline. */
@@ -21,6 +24,8 @@ export interface TimelineEvents {
   /** The entries or another property changed; once per microtask. */
   onChanged: undefined;
 }
+
+const none: readonly string[] = [];
 
 /** Entries per page. */
 const pageSize = 50;
@@ -45,6 +50,7 @@ export class Timeline extends Emitter<TimelineEvents> {
   #sorted: readonly Entry[] | undefined = [];
   #changes = new Map<string, MessageEvent>(); // of messages, since the timeline was created: pages may be older
   #reads = new Map<string, number>();
+  #reactions = new Reactions();
   #gone = new Set<number>();
   #clearedSeq = 0;
   #last: Promise<unknown> = Promise.resolve(); // loads run one after another
@@ -145,7 +151,21 @@ export class Timeline extends Emitter<TimelineEvents> {
         before?.type !== 'messageRevoked' && (e.message?.version ?? Infinity) >= (before?.message?.version ?? 0);
       if (newer) this.#changes.set(e.messageID, e);
     }
+    this.#refresh();
+  }
+
+  /** Applies the known changes to all entries. */
+  #refresh(): void {
     for (const entry of [...this.#entries.values()]) this.#put(entry.seq, entry.event, entry.read);
+    this.#announce();
+  }
+
+  /** Applies changes of reactions. For internal use. */
+  react(changes: readonly Schemas['ReactionChange'][]): void {
+    this.#reactions.apply(changes, this.#client.userID);
+    const of = new Set(changes.map((c) => c.messageID));
+    for (const e of [...this.#entries.values()])
+      if (of.has((e.event as Partial<Message>).messageID ?? '')) this.#put(e.seq, e.event, e.read);
     this.#announce();
   }
 
@@ -242,8 +262,10 @@ export class Timeline extends Emitter<TimelineEvents> {
       if (!current()) return { entries: [], complete: false };
       this.peerReadSeq = Math.max(this.peerReadSeq, res.peerReadSeq ?? 0);
       for (const m of res.messages) {
-        this.#put(m.seq, m.event as WireEvent, m.read ?? 0);
-        entries.push({ seq: m.seq, event: m.event as WireEvent, read: m.read ?? 0 });
+        const event = m.event as WireEvent;
+        if (event.type === 'message') this.#reactions.read(event as Message, m.mine ?? []);
+        this.#put(m.seq, event, m.read ?? 0);
+        entries.push({ seq: m.seq, event, read: m.read ?? 0, mine: m.mine ?? [] });
       }
       this.#announce();
       // A page of events for other users only is empty, and has the start of the next one.
@@ -262,6 +284,7 @@ export class Timeline extends Emitter<TimelineEvents> {
     const key = keyOf(seq, event);
     const known = this.#entries.get(key);
     let shown = event;
+    let mine = known?.mine ?? none;
     let count = Math.max(read, known?.read ?? 0);
     if (event.type === 'message') {
       let m = event as Message;
@@ -270,12 +293,14 @@ export class Timeline extends Emitter<TimelineEvents> {
         if (before.revoked || (before.version ?? 0) > (m.version ?? 0)) m = before;
       }
       const change = this.#changes.get(m.messageID);
-      shown = change ? changed(m, change) : m;
+      if (change) m = changed(m, change);
+      this.#reactions.read(m, undefined);
+      ({ message: shown, mine } = this.#reactions.shown(m));
       count = Math.max(count, this.#reads.get(m.messageID) ?? 0);
       this.#stored(m.messageID);
     }
-    if (known && known.event === shown && known.read === count) return;
-    this.#entries.set(key, { seq, event: shown, read: count });
+    if (known && known.event === shown && known.read === count && known.mine === mine) return;
+    this.#entries.set(key, { seq, event: shown, read: count, mine });
   }
 
   #remove(seq: number): void {

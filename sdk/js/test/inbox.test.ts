@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BeckonError, type Client, type Options, type Schemas } from '../src/index.js';
-import { Inbox, type Timeline } from '../src/inbox.js';
+import { forward, forwardMerged, Inbox, type Timeline } from '../src/inbox.js';
 import { serveTests } from './cluster.js';
 import { random } from './random.js';
 
@@ -197,6 +197,62 @@ test('the actions of several invitees have one sequence, and all are entries', a
   assert.ok(timelines[1]!.entries.length > 1, shown(timelines[1]!));
 });
 
+test('reactions are shown at once, and typing until a message comes', async () => {
+  const [[ann, annsInbox], [bob, inbox]] = await Promise.all([come('nia', 'phone'), come('ole', 'desk')]);
+  const { messageID } = await annsInbox.send('c2c_ole', { text: 'hello' });
+  const timeline = inbox.timeline('c2c_nia');
+  await timeline.open();
+  const state = (): unknown => {
+    const { event, mine } = timeline.entries[0]!;
+    return [(event as Schemas['Message']).reactions ?? [], mine];
+  };
+  const reads = countReads(bob);
+  const message = { conversationID: 'c2c_nia', messageID };
+  await bob.addMessageReaction({ ...message, reaction: '👍' });
+  assert.deepEqual(state(), [[{ reaction: '👍', count: 1 }], ['👍']]);
+  await ann.addMessageReaction({ conversationID: 'c2c_ole', messageID, reaction: '👍' });
+  await until('both are counted', () => JSON.stringify(state()) === '[[{"reaction":"👍","count":2}],["👍"]]');
+  await bob.removeMessageReaction({ ...message, reaction: '👍' });
+  assert.deepEqual(state(), [[{ reaction: '👍', count: 1 }], []]);
+  assert.equal(reads(), 0, 'a reaction was answered with a read');
+  const { users } = await bob.getMessageReactionUserList(message);
+  assert.deepEqual(
+    users.map((u) => [u.userID, u.reactions]),
+    [['nia', ['👍']]],
+  );
+
+  annsInbox.typing.report('c2c_ole', 'h');
+  annsInbox.typing.report('c2c_ole', 'he');
+  await until('ann is typing', () => inbox.typing.users('c2c_nia').join() === 'nia');
+  annsInbox.typing.report('c2c_ole', '');
+  await until('ann has stopped', () => inbox.typing.users('c2c_nia').length === 0);
+  annsInbox.typing.report('c2c_ole', 'again');
+  await until('ann is typing again', () => inbox.typing.users('c2c_nia').length === 1);
+  await annsInbox.send('c2c_ole', { text: 'again', replyTo: messageID });
+  await until('the message is there', () => timeline.entries.length === 2);
+  assert.deepEqual(inbox.typing.users('c2c_nia'), []);
+  assert.equal((timeline.entries[1]!.event as Schemas['Message']).replyTo, messageID);
+
+  const messages = timeline.entries.map((e) => e.event as Schemas['Message']);
+  await inbox.send('c2c_pia', forward(messages[0]!));
+  const merged = forwardMerged('of nia', messages).merged!;
+  assert.deepEqual(
+    [merged.abstracts, merged.messages.map((m) => m.text)],
+    [
+      ['nia: hello', 'nia: again'],
+      ['hello', 'again'],
+    ],
+  );
+  await inbox.send('c2c_pia', { merged });
+  const long = { ...messages[0]!, text: '语'.repeat(4000) };
+  const many = forwardMerged(
+    'many',
+    Array.from({ length: 400 }, () => long),
+  );
+  assert.ok(many.merged!.messages.length < 100 && many.merged!.messages.length > 10);
+  await inbox.send('c2c_pia', many);
+});
+
 /** A device of the random test. */
 interface Copy {
   user: string;
@@ -217,7 +273,7 @@ async function act(d: Copy, all: Copy[], group: string, sent: Sent[], pick: (n: 
     conversationID: !m.to ? `group_${group}` : `c2c_${m.by === d.user ? m.to : m.by}`,
     messageID: m.id,
   };
-  const kind = pick(14);
+  const kind = pick(20);
   if (kind < 5) {
     const { messageID } = await d.inbox.send(conversationID, {
       text: `t${pick(1e6)}`,
@@ -235,8 +291,14 @@ async function act(d: Copy, all: Copy[], group: string, sent: Sent[], pick: (n: 
   else if (kind === 10) await d.me.pinConversation({ conversationID, pin: pick(2) === 0 });
   else if (kind === 11)
     await (pick(2) ? d.me.clearHistory({ conversationID }) : d.me.deleteConversation({ conversationID }));
-  else if (kind === 12) await (pick(2) ? d.me.joinGroup({ groupID: group }) : d.me.quitGroup({ groupID: group }));
-  else await all[0]!.me.kickGroupMember({ groupID: group, memberList: [others[pick(others.length)]!] });
+  else if (kind >= 14 && message) {
+    const reaction = ['👍', '❤️', 'ok'][pick(3)]!;
+    await (pick(3)
+      ? d.me.addMessageReaction({ ...message, reaction })
+      : d.me.removeMessageReaction({ ...message, reaction }));
+  } else if (kind === 12) await (pick(2) ? d.me.joinGroup({ groupID: group }) : d.me.quitGroup({ groupID: group }));
+  else if (kind === 13)
+    await all[0]!.me.kickGroupMember({ groupID: group, memberList: [others[pick(others.length)]!] });
 }
 
 async function call(d: Copy, all: Copy[], group: string, to: string, pick: (n: number) => number): Promise<void> {
@@ -259,12 +321,16 @@ async function compare(d: Copy): Promise<[string, string]> {
         ]),
       )
       .sort();
-  const lines = (id: string, entries: readonly { seq: number; event: unknown }[]): string[] =>
+  const lines = (
+    id: string,
+    entries: readonly { seq: number; event: unknown; mine?: readonly string[] | undefined }[],
+  ): string[] =>
     [...entries]
       .sort((a, b) => a.seq - b.seq)
-      .map(({ seq, event }) => {
-        const { type, text = '', version = 0, revoked = false } = event as Schemas['Message'];
-        return JSON.stringify([id, seq, type, text, revoked || version]);
+      .map(({ seq, event, mine = [] }) => {
+        const { type, text = '', version = 0, revoked = false, reactions = [] } = event as Schemas['Message'];
+        const counts = reactions.map((r) => `${r.reaction} ${r.count}`).sort();
+        return JSON.stringify([id, seq, type, text, revoked || version, counts, [...mine].sort()]);
       });
   const shown = listed(d.inbox.conversations);
   const stored = listed((await d.me.getConversationList({ limit: 1000 })).conversations);

@@ -100,7 +100,11 @@ test('chat: history, unread, read, revoke, a group, a file', async () => {
   const joined = hugo.once('onGroup', (e) => e.tip === 'groupJoined');
   const { group } = await gina.createGroup({ type: 'Work', name: 'Team', memberList: ['hugo'] });
   await joined;
-  const { fileID } = await gina.uploadFile(new TextEncoder().encode('some notes'), 'file', 'notes.txt');
+  const { fileID } = await gina.uploadFile({
+    body: new TextEncoder().encode('some notes'),
+    kind: 'file',
+    name: 'notes.txt',
+  });
   const got = hugo.once('onReceiveMessage', (e) => e.message.groupID === group.groupID);
   await gina.sendMessage({ groupID: group.groupID, file: { fileID } });
   const { url } = await hugo.getFile({ fileID: (await got).message.file!.fileID });
