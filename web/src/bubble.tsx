@@ -11,6 +11,9 @@ type Message = Schemas['Message'];
 /** The reactions that the menu offers. */
 const offered = ['👍', '❤️', '😂', '😮', '😢', '🙏'];
 
+/** Height of the bar of actions with the page's header, in pixels: nearer to the top it opens downwards. */
+const barHeight = 360;
+
 export function Bubble({
   line,
   mine,
@@ -152,14 +155,14 @@ function Actions({
   onReply: () => void;
 }): ReactNode {
   const s = useSession();
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useState<'above' | 'below'>();
   const [forwarding, setForwarding] = useState(false);
   const box = useRef<HTMLSpanElement>(null);
   useEffect(() => {
     if (!open) return;
     const away = (e: Event): void => {
       if (!(e instanceof KeyboardEvent ? e.key === 'Escape' : !box.current?.contains(e.target as Node))) return;
-      setOpen(false);
+      setOpen(undefined);
     };
     addEventListener('pointerdown', away);
     addEventListener('keydown', away);
@@ -168,8 +171,12 @@ function Actions({
       removeEventListener('keydown', away);
     };
   }, [open]);
+  const toggle = (): void => {
+    const { top } = box.current!.getBoundingClientRect();
+    setOpen(open ? undefined : top < barHeight ? 'below' : 'above');
+  };
   const then = (run: () => void) => (): void => {
-    setOpen(false);
+    setOpen(undefined);
     run();
   };
   const conversationID = m.groupID ? `group_${m.groupID}` : `c2c_${m.from === s.me ? m.to : m.from}`;
@@ -179,14 +186,14 @@ function Actions({
         type="button"
         className="more"
         aria-label="Actions"
-        aria-expanded={open}
+        aria-expanded={Boolean(open)}
         title="Actions"
-        onClick={() => setOpen(!open)}
+        onClick={toggle}
       >
         ⋯
       </button>
       {open && (
-        <span className="bar" role="group" aria-label="Actions on the message">
+        <span className={`bar ${open}`} role="group" aria-label="Actions on the message">
           <span className="offered">
             {offered.map((r) => (
               <button key={r} type="button" aria-label={`React with ${r}`} onClick={then(() => onReact(r))}>

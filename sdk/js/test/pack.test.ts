@@ -74,6 +74,7 @@ test('all code blocks of the documents compile strictly and build with Vite', ()
     'call-links',
     'chat',
     'errors',
+    'files',
     'inbox',
     'quick-start',
     'renew',
