@@ -21,6 +21,10 @@ const (
 	maxChanges   = 100
 )
 
+// bytesPerRow is the part of a written body for which the caller pays as for one read row: a message pays the same for its
+// request.
+const bytesPerRow = 100
+
 // reactions is the body of a record of reactions. Those to messages of a group that are decided together become one
 // record.
 type reactions struct {
@@ -145,6 +149,7 @@ func (c *Chat) mayReact(tx *txn.Tx, p conversation, v *changed) error {
 // putReaction writes a message with its changed reactions to each timeline, and announces the change.
 func (p conversation) putReaction(tx *txn.Tx, v *changed, change protocol.ReactionChange) {
 	body := rpc.Encode(v.msg)
+	p.by.CountRows(len(v.copies) * len(body) / bytesPerRow)
 	for _, m := range v.copies {
 		m.Body, m.Version = body, m.Version+1
 		tx.PutMessage(*m)
