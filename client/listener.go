@@ -105,7 +105,8 @@ type Listener struct {
 
 	// OnTokenWillExpire is called 5 min, or a tenth of its life, before a token expires, without Options.GetToken.
 	OnTokenWillExpire func(expireAt time.Time)
-	// OnTokenExpired is Tencent's onUserSigExpired, with code 70001. Without Renew the connection ends 20 s later.
+	// OnTokenExpired is Tencent's onUserSigExpired, with code 70001. Without Renew the connection ends 20 s,
+	// or half of a shorter life, later.
 	OnTokenExpired func(code int, reason string)
 	// OnTokenError reports that Options.GetToken has failed. It is called again with the next attempt to connect.
 	OnTokenError func(err error)

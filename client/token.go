@@ -15,7 +15,7 @@ import (
 // Times around the expiry of a token.
 const (
 	warnAtMost = 5 * time.Minute         // a tenth of a short life
-	renewTime  = 20 * time.Second        // the server ends the session after 25 s
+	renewTime  = 20 * time.Second        // half of a short life; the server ends the session after 25 s
 	expirySkew = 1500 * time.Millisecond // the transport counts seconds
 )
 
@@ -29,10 +29,11 @@ type tokens struct {
 	mu       sync.Mutex
 	current  string
 	used     string
-	offered  string    // not confirmed by the server; it is used when the current one has expired
-	expireAt time.Time // of the session, by the local clock; zero: never
-	reported bool      // by OnTokenExpired
-	over     bool      // it has ended the connection
+	offered  string        // not confirmed by the server; it is used when the current one has expired
+	expireAt time.Time     // of the session, by the local clock; zero: never
+	grace    time.Duration // for a new token, after expireAt
+	reported bool          // by OnTokenExpired
+	over     bool          // it has ended the connection
 	timer    *time.Timer
 	getting  context.Context // of calls of GetToken
 	stopGet  context.CancelFunc
@@ -137,11 +138,11 @@ func (c *Client) nextToken(ctx context.Context) (string, error) {
 		return token, err
 	}
 	t.mu.Lock()
-	if t.offered != "" && (!connected || t.expired(expirySkew-renewTime)) {
+	if t.offered != "" && (!connected || t.expired(expirySkew-t.grace)) {
 		t.current, t.offered, t.reported = t.offered, "", false
 	}
 	expired := connected && t.expired(expirySkew) || !connected && t.current == t.used
-	over := expired && (!connected || t.expired(expirySkew-renewTime))
+	over := expired && (!connected || t.expired(expirySkew-t.grace))
 	if !expired {
 		t.used = t.current
 	}
@@ -180,7 +181,7 @@ func (c *Client) watchToken(expireAt int64) {
 		return
 	}
 	left := time.Unix(expireAt, 0).Sub(c.Now())
-	t.expireAt = time.Now().Add(left)
+	t.expireAt, t.grace = time.Now().Add(left), min(renewTime, max(0, left/2))
 	if c.opt.GetToken != nil {
 		return // the transport asks for a token by itself
 	}

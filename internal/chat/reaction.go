@@ -21,8 +21,7 @@ const (
 	maxChanges   = 100
 )
 
-// bytesPerRow is the part of a written body for which the caller pays as for one read row: a message pays the same for its
-// request.
+// bytesPerRow is the number of written bytes that cost as much as one read row: as much as in a request.
 const bytesPerRow = 100
 
 // reactions is the body of a record of reactions. Those to messages of a group that are decided together become one

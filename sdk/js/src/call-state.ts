@@ -175,3 +175,8 @@ export const callEvents: ReadonlySet<string> = new Set(Object.keys(every));
 export function endedOthers(m: Schemas['Signaling'], me: string): string[] {
   return m.over || (m.actionType !== 2 && m.actionType !== 5) ? [] : (m.inviteeList ?? []).filter((u) => u !== me);
 }
+
+/** Returns the link of a user in a room. A room that the app brings may have none. */
+export function linkOf(room: { link?: (userID: string) => Link }, userID: string): Link {
+  return room.link?.(userID) ?? 'good';
+}

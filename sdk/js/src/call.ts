@@ -6,6 +6,7 @@ import {
   endReasonOf,
   endReasonOfRecord,
   ignoreRefusal,
+  linkOf,
   partOf,
   partsOf,
   readData,
@@ -361,7 +362,7 @@ export class Calls extends CallControl {
       }),
       room.on('onEnterRoom', ({ roomID }) => {
         const me = client.userID; // the connection is a new one
-        if (roomID === this.state.roomID) this.set({ links: { ...this.state.links, [me]: room.link(me) } });
+        if (roomID === this.state.roomID) this.set({ links: { ...this.state.links, [me]: linkOf(room, me) } });
       }),
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
         if (!room.roomID || room.roomID !== this.state.roomID) return;
@@ -371,7 +372,7 @@ export class Calls extends CallControl {
           phase: 'connected',
           since: since || client.now(),
           people: { ...people, [userID]: 'in' },
-          links: { ...links, [userID]: room.link(userID) },
+          links: { ...links, [userID]: linkOf(room, userID) },
         });
       }),
       room.on('onLinkChanged', ({ userID, link }) => {

@@ -111,7 +111,7 @@ export interface Events extends InvitationEvents, OriginalEvents {
   onKickedOffline: { reason: string };
   /** The token expires soon: give a new one to renew. Not raised if token is a function. expireAt is in server time. */
   onTokenWillExpire: { expireAt: number; remaining: number };
-  /** The token has expired (code 70001): the session ends 20 s later, unless renew is called with a new one. */
+  /** The token has expired (code 70001): the session ends 20 s, or half of a shorter life, later, unless renew is called. */
   onTokenExpired: { code: number; reason: string };
   /** The function that gets tokens has failed. It is called again with the next attempt to connect. */
   onTokenError: { error: Error };

@@ -9,7 +9,10 @@ type Emit = <K extends 'onTokenWillExpire' | 'onTokenExpired' | 'onTokenError'>(
 /** The longest time between onTokenWillExpire and the expiry, in milliseconds; a tenth of a short life. */
 const warning = 5 * 60_000;
 
-/** Time for a new token after the expiry, in milliseconds. The server ends the session 25 s after it. */
+/**
+ * The longest time for a new token after the expiry, in milliseconds; half of a short life. The server ends the session
+ * 25 s after the expiry.
+ */
 const grace = 20_000;
 
 /** Tolerance of the transport's clock, which counts the life of a token in whole seconds, in milliseconds. */
@@ -27,6 +30,7 @@ export class TokenKeeper {
   #used: string; // the token that the transport has
   #offered = ''; // a new token that the server has not confirmed; it is used when the current one has expired
   #expireAt = 0; // of the session, in server time; 0 = never, or unknown
+  #grace = grace;
   #reported = false; // onTokenExpired was raised for the token
   #over = false; // the connection has ended because of it
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -93,7 +97,7 @@ export class TokenKeeper {
   #renewed(): Promise<void> {
     const { signal } = this.#wake;
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, grace);
+      const timer = setTimeout(resolve, this.#grace);
       signal.addEventListener('abort', () => {
         clearTimeout(timer);
         resolve();
@@ -144,6 +148,7 @@ export class TokenKeeper {
     clearTimeout(this.#timer);
     this.#over = false;
     this.#expireAt = expireAt * 1000;
+    this.#grace = Math.min(grace, Math.max(0, this.#expireAt - this.#now()) / 2);
     if (!expireAt || this.#get) return;
     const left = this.#expireAt - this.#now();
     const lead = Math.min(warning, left / 10);
