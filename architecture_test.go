@@ -20,8 +20,8 @@ const module = "github.com/beckon-im/beckon"
 
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "protocol/operator", "internal/freeport", "internal/sqldb",
-		"internal/tables", "internal/txn",
+	return []string{"im", "invite", "protocol", "protocol/pushcheck", "protocol/operator",
+		"internal/freeport", "internal/sqldb", "internal/tables", "internal/txn",
 		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder", "internal/store/reaction",
@@ -34,9 +34,10 @@ func ladder() []string {
 		"internal/gateway", "internal/room",
 		"internal/signaling/deadline", "internal/signaling/offlinepush", "internal/signaling/snapshot", "internal/signaling",
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
-		"internal/relay", "internal/hook/sink", "internal/hook", "internal/push", "internal/stats", "internal/console",
+		"internal/relay", "internal/hook/sink", "internal/hook",
+		"internal/push/health", "internal/push", "internal/stats", "internal/console",
 		"internal/trace", "internal/api", "web", "", "client/inbox", "client/ledger", "client/hold", "client/forward",
-		"client/mailbox", "client/repeat", "client/upload", "client", "beckontest", "cmd/beckon/bench",
+		"client/mailbox", "client/pushes", "client/repeat", "client/upload", "client", "beckontest", "cmd/beckon/bench",
 		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
 		"cmd/beckon/settings", "cmd/beckon"}
 }
@@ -111,7 +112,7 @@ func TestImportsPointLeft(t *testing.T) {
 			if here >= 0 && there >= here {
 				t.Errorf("%s imports %q, which does not come before it in ladder()", s.path, to)
 			}
-			if s.pkg == "client" && !strings.HasPrefix(to, "client/") && there > slices.Index(order, "protocol") {
+			if s.pkg == "client" && !strings.HasPrefix(to, "client/") && there > slices.Index(order, "protocol/pushcheck") {
 				t.Errorf("%s imports %q; the SDK imports im, invite, protocol and its own packages only", s.path, to)
 			}
 		}
@@ -121,8 +122,8 @@ func TestImportsPointLeft(t *testing.T) {
 // TestTestsOfTheSDK keeps the server out of the tests of the SDK: go mod tidy of a program that uses the SDK would
 // record the checksums of all libraries of the server (docs/adr/0019).
 func TestTestsOfTheSDK(t *testing.T) {
-	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger", "client/upload",
-		"client/forward"}
+	sdk := []string{"im", "invite", "protocol", "protocol/pushcheck", "client", "client/inbox", "client/ledger",
+		"client/upload", "client/forward"}
 	for _, s := range sources(t) {
 		if !s.test || !slices.Contains(sdk, s.pkg) {
 			continue

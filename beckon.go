@@ -226,9 +226,13 @@ func (s *Server) pushOptions(sessions sessions) push.Options {
 		AnswerToken: func(user, device, inviteID string, until time.Time) (string, error) {
 			return s.api.Authenticator().MintAnswer(user, device, inviteID, until)
 		},
-		Connected:    func(user string) outbox.Connected { return outbox.ConnectedOf(sessions.Connected(user)) },
+		AckToken: func(user, device, testID string, until time.Time) (string, error) {
+			return s.api.Authenticator().MintAck(user, device, testID, until)
+		},
+		Connected:    sessions.Connected,
 		MessageDelay: c.MessageDelay,
 		Observe:      s.meters.pushed,
+		Rang:         s.meters.rang,
 		Trace:        s.tracePush,
 		Log:          s.cfg.Log,
 	}
@@ -272,14 +276,15 @@ func (s *Server) methods(sessions sessions) api.Services {
 			chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted,
 				HasTokens: s.pushes.HasTokens, Devices: s.pushes.Devices(), PushDelay: s.pushes.MessageDelay(),
 				Here: func(user string) outbox.Connected { return outbox.ConnectedOf(s.gateway.Connected(user)) }}),
-		Groups:  groups,
-		Users:   s.users,
-		Files:   s.files,
-		Rooms:   s.media,
-		Hooks:   s.hooks,
-		Pushes:  s.pushes,
-		Privacy: s.privacy,
-		Console: console.New(s.store, connections, sessions, s.nodes),
+		Groups:     groups,
+		Users:      s.users,
+		Files:      s.files,
+		Rooms:      s.media,
+		Hooks:      s.hooks,
+		Pushes:     s.pushes,
+		PushHealth: s.pushes.Health(),
+		Privacy:    s.privacy,
+		Console:    console.New(s.store, connections, sessions, s.nodes),
 		Events: relay.NewAdmin(map[operator.Queue]*relay.Dispatcher{operator.QueueWebhook: s.hooks.Queue(),
 			operator.QueuePush: s.pushes.Queue()}),
 	}

@@ -187,8 +187,8 @@ type PushConfig struct {
 	// Subject is a contact for the operators of browser push services: mailto:ops@example.com. Apple requires a valid one.
 	// Default: the address of this project.
 	Subject string
-	// Private allows Web Push endpoints at private addresses and without TLS. Such a registration lets a user make this
-	// server call an internal address. Default: refused.
+	// Private allows Web Push and UnifiedPush endpoints at private addresses and without TLS. Such a registration lets a
+	// user make this server call an internal address. Default: refused.
 	Private bool
 	// MessageDelay is the time that a user with a connected device has to read a message there before it is pushed to the
 	// other devices. Default: 10 s.

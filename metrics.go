@@ -20,6 +20,7 @@ type meters struct {
 	calls *prometheus.HistogramVec
 	ends  *prometheus.CounterVec
 	push  *prometheus.CounterVec
+	rings *prometheus.HistogramVec
 }
 
 func newMeters(r *prometheus.Registry) meters {
@@ -40,8 +41,17 @@ func newMeters(r *prometheus.Registry) meters {
 	for _, outcome := range []string{"taken", "retried", "deadToken", "refused"} {
 		m.push.WithLabelValues(string(protocol.PushWeb), outcome) // expose the series from the start
 	}
+	m.rings = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "beckon_ring_seconds",
+		Help: "Time from an invitation to the first ring of an invitee, by platform (web, ios, android, go, node, other) " +
+			"and by how the device learned of it: push, connected.",
+		Buckets: []float64{.05, .1, .25, .5, 1, 2, 3, 5, 8, 13, 20, 30, 60},
+	}, []string{"platform", "via"})
+	for _, via := range []string{"push", "connected"} {
+		m.rings.WithLabelValues("web", via) // expose the series from the start
+	}
 	m.ended(3009) // expose the series from the start
-	r.MustRegister(m.calls, m.ends, m.push)
+	r.MustRegister(m.calls, m.ends, m.push, m.rings)
 	return m
 }
 
@@ -56,6 +66,10 @@ func (m meters) ended(code uint32) { m.ends.WithLabelValues(strconv.Itoa(int(cod
 
 func (m meters) pushed(p protocol.PushProvider, outcome string) {
 	m.push.WithLabelValues(string(p), outcome).Inc()
+}
+
+func (m meters) rang(platform, via string, took time.Duration) {
+	m.rings.WithLabelValues(platform, via).Observe(took.Seconds())
 }
 
 // registerBus registers the metrics of a node of a cluster.

@@ -21,6 +21,7 @@ import (
 	"github.com/beckon-im/beckon/client/inbox"
 	"github.com/beckon-im/beckon/client/ledger"
 	"github.com/beckon-im/beckon/client/mailbox"
+	"github.com/beckon-im/beckon/client/pushes"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -61,6 +62,8 @@ type Options struct {
 
 // Client is one device of one user. mu guards the fields below it, except saved.
 type Client struct {
+	pushes.Methods // of push tokens
+
 	opt     Options
 	conn    *centrifuge.Client
 	events  *mailbox.Mailbox
@@ -109,6 +112,7 @@ func New(opt Options) (*Client, error) {
 		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}), tokens: newTokens(opt.Token),
 		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}
+	c.Methods = pushes.New(c.Call)
 	hello := protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions}
 	if err := c.restore(&hello); err != nil {
 		return nil, err

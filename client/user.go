@@ -64,23 +64,6 @@ func (c *Client) GetDoNotDisturb(ctx context.Context) (protocol.DoNotDisturbResp
 	return call[protocol.DoNotDisturbResponse](ctx, c, "getDoNotDisturb", protocol.Empty{})
 }
 
-// SetPushToken registers this device's push token, for pushes while it is not connected.
-func (c *Client) SetPushToken(ctx context.Context, req protocol.SetPushTokenRequest) (protocol.SetPushTokenResponse,
-	error) {
-	return call[protocol.SetPushTokenResponse](ctx, c, "setPushToken", req)
-}
-
-// DeletePushToken removes this device's push tokens: call it before signing out.
-func (c *Client) DeletePushToken(ctx context.Context,
-	req protocol.DeletePushTokenRequest) (protocol.DeletePushTokenResponse, error) {
-	return call[protocol.DeletePushTokenResponse](ctx, c, "deletePushToken", req)
-}
-
-// GetPushConfig returns the push services of the server.
-func (c *Client) GetPushConfig(ctx context.Context) (protocol.PushConfigResponse, error) {
-	return call[protocol.PushConfigResponse](ctx, c, "getPushConfig", protocol.Empty{})
-}
-
 // GetDeviceList lists this user's connected devices.
 func (c *Client) GetDeviceList(ctx context.Context) (protocol.DevicesResponse, error) {
 	return call[protocol.DevicesResponse](ctx, c, "getDeviceList", protocol.Empty{})

@@ -5,23 +5,24 @@ type PushProvider string
 
 // The providers.
 const (
-	PushAPNs     PushProvider = "apns"     // Apple, alerts
-	PushAPNsVoIP PushProvider = "apnsVoIP" // Apple PushKit: calls only
-	PushFCM      PushProvider = "fcm"      // Firebase Cloud Messaging, v1
-	PushWeb      PushProvider = "webPush"  // RFC 8030, with VAPID
+	PushAPNs     PushProvider = "apns"        // Apple, alerts
+	PushAPNsVoIP PushProvider = "apnsVoIP"    // Apple PushKit: calls only
+	PushFCM      PushProvider = "fcm"         // Firebase Cloud Messaging, v1
+	PushWeb      PushProvider = "webPush"     // RFC 8030, with VAPID
+	PushUnified  PushProvider = "unifiedPush" // the same, by a distributor
 )
 
 // SetPushTokenRequest registers a push token of the calling device.
 type SetPushTokenRequest struct {
-	Provider     PushProvider         `json:"provider" enum:"apns,apnsVoIP,fcm,webPush" doc:"The push service. A device may have one token per provider."`
+	Provider     PushProvider         `json:"provider" enum:"apns,apnsVoIP,fcm,webPush,unifiedPush" doc:"The push service. A device may have one token per provider."`
 	Token        string               `json:"token,omitempty" doc:"apns and apnsVoIP: the device token in hex; fcm: the registration token. At most 4096 bytes."`
-	Subscription *WebPushSubscription `json:"subscription,omitempty" doc:"webPush: the result of pushManager.subscribe, as JSON."`
+	Subscription *WebPushSubscription `json:"subscription,omitempty" doc:"webPush: the result of pushManager.subscribe. unifiedPush: the endpoint and keys of the distributor."`
 	App          string               `json:"app,omitempty" doc:"apns: the bundle id of the app. Default: the one in the server's configuration."`
 	Sandbox      bool                 `json:"sandbox,omitempty" doc:"apns: the token belongs to a development build."`
 	Language     string               `json:"language,omitempty" doc:"Language of push texts, as en or zh-CN, at most 35 bytes. Default: the language of the profile."`
 }
 
-// WebPushSubscription is a PushSubscription of a browser.
+// WebPushSubscription is a PushSubscription.
 type WebPushSubscription struct {
 	Endpoint string      `json:"endpoint" doc:"An https URL."`
 	Keys     WebPushKeys `json:"keys"`
@@ -40,7 +41,7 @@ type SetPushTokenResponse struct {
 
 // DeletePushTokenRequest removes the push tokens of the calling device.
 type DeletePushTokenRequest struct {
-	Provider PushProvider `json:"provider,omitempty" enum:"apns,apnsVoIP,fcm,webPush" doc:"Only the token of this provider."`
+	Provider PushProvider `json:"provider,omitempty" enum:"apns,apnsVoIP,fcm,webPush,unifiedPush" doc:"Only the token of this provider."`
 	All      bool         `json:"all,omitempty" doc:"The tokens of all devices of the user."`
 }
 
@@ -66,6 +67,7 @@ const (
 	PushMessage    PushKind = "message"
 	PushRead       PushKind = "read" // remove those of MessageIDList
 	PushRevoked    PushKind = "revoked"
+	PushTest       PushKind = "test" // acknowledge it
 )
 
 // PushNotice is the payload of a push for the app: the body of a Web Push, the key "beckon" of an APNs payload, and the
@@ -80,8 +82,9 @@ type PushNotice struct {
 	Signaling *Signaling `json:"signaling,omitempty"`
 	// the data of the invitation is too long for a push; use getInvitation
 	Cut bool `json:"cut,omitempty"`
-	// authorizes accept, reject, ring and getInvitation for this invitation only
+	// authorizes accept, reject, ring and getInvitation of this invitation, or ackPushTest of this test
 	AnswerToken string `json:"answerToken,omitempty"`
+	TestID      string `json:"testID,omitempty"`
 	State       string `json:"state,omitempty"` // ended: accepted, rejected, cancelled, timedOut
 	MessageID   string `json:"messageID,omitempty"`
 	// read, revoked: at most 30

@@ -19,7 +19,7 @@ type pushFlags struct {
 	FCMCredentials string        `help:"Firebase service account file (JSON)." name:"fcm-credentials" placeholder:"FILE"`
 	FCMURL         string        `help:"URL to use instead of Google's." name:"fcm-url" placeholder:"URL"`
 	Subject        string        `help:"Contact for the operators of Web Push services, such as mailto:ops@example.com." name:"push-subject"`
-	Private        bool          `help:"Allow Web Push endpoints at private addresses and without TLS. This server sends requests to them." name:"push-private"`
+	Private        bool          `help:"Allow Web Push and UnifiedPush endpoints at private addresses and without TLS. This server sends requests to them." name:"push-private"`
 	MessageDelay   time.Duration `help:"Time to read a message on a connected device before it is pushed to the others." name:"push-delay" default:"10s"`
 	Templates      string        `help:"File of push texts (JSON), by language and kind." name:"push-templates" placeholder:"FILE"`
 }

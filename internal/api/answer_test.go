@@ -3,6 +3,7 @@ package api
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -27,20 +28,6 @@ func TestAnswerToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := func(token, path, body string) (int, string) {
-		req, err := http.NewRequest(http.MethodPost, web.URL+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		res, err := web.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = res.Body.Close() }()
-		b, _ := io.ReadAll(res.Body)
-		return res.StatusCode, string(b)
-	}
 	for _, c := range []struct {
 		path, body string
 		want       int
@@ -59,7 +46,7 @@ func TestAnswerToken(t *testing.T) {
 		{"/v1/accept", `{"inviteID":"one"}`, http.StatusOK},
 		{"/v1/reject", `{"inviteID":"one"}`, http.StatusConflict},
 	} {
-		if status, b := call(token, c.path, c.body); status != c.want {
+		if status, b := callWith(t, web, token, c.path, c.body); status != c.want {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, b)
 		}
 	}
@@ -72,7 +59,56 @@ func TestAnswerToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, b := call(old, "/v1/accept", `{"inviteID":"two"}`); status != http.StatusUnauthorized {
+	if status, b := callWith(t, web, old, "/v1/accept", `{"inviteID":"two"}`); status != http.StatusUnauthorized {
 		t.Errorf("a token of a call that is over: %d %s", status, b)
 	}
+}
+
+// TestAckToken: the token of a test push permits the acknowledgement of that test, and nothing else.
+func TestAckToken(t *testing.T) {
+	web := newServer(t)
+	a, err := auth.New(t.Context(), auth.Options{JWTSecret: secretOfTests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := a.MintAck("bob", "phone", "one", time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path, body string
+		want       int
+	}{
+		{"/v1/ackPushTest", `{"testID":"two"}`, http.StatusUnauthorized},
+		{"/v1/ackPushTest", `{"testID":"one","TestID":"two"}`, http.StatusUnauthorized},
+		{"/v1/ackPushTest", `{}`, http.StatusUnauthorized},
+		{"/v1/ackPushTest", `nonsense`, http.StatusUnauthorized},
+		{"/v1/getPushTest", `{"testID":"one"}`, http.StatusUnauthorized},
+		{"/v1/testPush", `{"testID":"one"}`, http.StatusUnauthorized},
+		{"/v1/getPushHealth", `{}`, http.StatusUnauthorized},
+		{"/v1/accept", `{"inviteID":"one","testID":"one"}`, http.StatusUnauthorized},
+		{"/v1/files?kind=file", `x`, http.StatusUnauthorized},
+		{"/v1/ackPushTest", `{"testID":"one"}`, http.StatusBadRequest}, // permitted, and there is no such test
+	} {
+		if status, b := callWith(t, web, token, c.path, c.body); status != c.want {
+			t.Errorf("%s %s: %d %s", c.path, c.body, status, b)
+		}
+	}
+}
+
+// callWith posts a request with a token.
+func callWith(t *testing.T, web *httptest.Server, token, path, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, web.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := web.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(b)
 }

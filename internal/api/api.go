@@ -29,6 +29,7 @@ import (
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/push/health"
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/signaling"
@@ -78,6 +79,7 @@ type Services struct {
 	Hooks       *hook.Hooks
 	Events      *relay.Admin
 	Pushes      *push.Push
+	PushHealth  *health.Health
 	Console     *console.Console
 	Privacy     *privacy.Privacy
 }
@@ -140,18 +142,27 @@ func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte,
 	})
 }
 
-// answerTokenAllows reports whether an answer token of an invitation permits a call.
-func answerTokenAllows(inviteID, name string, data []byte) bool {
+// allowedByPush reports whether a caller may make a call: with the token of a push, only an answer to its invitation,
+// or the acknowledgement of its test.
+func allowedByPush(by rpc.Caller, name string, data []byte) bool {
 	var params struct {
 		InviteID string `json:"inviteID"`
+		TestID   string `json:"testID"`
 	}
-	return slices.Contains([]string{"accept", "reject", "ring", "getInvitation"}, name) &&
-		json.Unmarshal(data, &params) == nil && params.InviteID == inviteID
+	switch {
+	case by.InviteID == "" && by.TestID == "":
+		return true
+	case json.Unmarshal(data, &params) != nil:
+		return false
+	case by.TestID != "":
+		return name == "ackPushTest" && params.TestID == by.TestID
+	}
+	return slices.Contains([]string{"accept", "reject", "ring", "getInvitation"}, name) && params.InviteID == by.InviteID
 }
 
-func errAnswerOnly() error {
-	return im.Refuse(im.CodeTokenRefused, "answer tokens from pushes permit only accept, reject, ring and "+
-		"getInvitation, for their own invitation")
+func errOfPush() error {
+	return im.Refuse(im.CodeTokenRefused, "tokens from pushes permit only accept, reject, ring and getInvitation, for "+
+		"their own invitation, or ackPushTest for their own test")
 }
 
 func clip(s string) string { return clipTo(s, 40) }

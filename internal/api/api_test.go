@@ -92,7 +92,7 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	a, err := New(ctx, Services{Store: s, Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()},
 		Chat:   chat.New(s, nobody{}, chat.Options{}),
 		Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
-		Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes,
+		Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, PushHealth: pushes.Health(),
 		Privacy: privacy.New(privacy.Deps{Store: s, Invitations: e,
 			Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
 			Files: kept, Log: quiet}), Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),

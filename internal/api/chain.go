@@ -129,8 +129,8 @@ func authorize(next handler) handler {
 		case c.row == nil || c.row.callers == servers && c.by.UserID != "":
 			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "unknown method " + clip(c.name) +
 				"; see /openapi.json"})
-		case c.by.InviteID != "" && !answerTokenAllows(c.by.InviteID, c.name, c.data):
-			reply(nil, errAnswerOnly())
+		case !allowedByPush(c.by, c.name, c.data):
+			reply(nil, errOfPush())
 		default:
 			next(ctx, c, reply)
 		}

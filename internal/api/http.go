@@ -227,18 +227,18 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 		return rpc.Caller{}, err
 	}
 	switch {
-	case id.InviteID != "" && r.URL.Path == pathFiles:
-		return rpc.Caller{}, errAnswerOnly()
+	case id.IsOfPush() && r.URL.Path == pathFiles:
+		return rpc.Caller{}, errOfPush()
 	case user != "" && user != id.UserID:
 		return rpc.Caller{}, im.Refuse(im.CodeTokenUser, "this token of "+id.UserID+" cannot act for "+clip(user))
-	case id.DeviceID != "" || id.InviteID != "":
+	case id.DeviceID != "" || id.IsOfPush():
 		device = id.DeviceID
 	case device != "":
 		if err := im.CheckDeviceID(device); err != nil {
 			return rpc.Caller{}, err
 		}
 	}
-	return rpc.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID}, nil
+	return rpc.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID, TestID: id.TestID}, nil
 }
 
 // keysRefused marks the context of a request to an address that accepts no API keys.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/media"
+	"github.com/beckon-im/beckon/internal/push/health"
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
@@ -173,12 +174,14 @@ func (a *API) invitationRows() []*row {
 		writes(a, tag, "inviteInGroup", "Invite members of a group.",
 			media.WithEntryOnInvite(a.Rooms, e.InviteInGroup)),
 		neverShed(writes(a, tag, "accept", "Accept an invitation.",
-			media.WithEntryOnAccept(a.Rooms, e.Accept))),
-		neverShed(writes(a, tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
+			media.WithEntryOnAccept(a.Rooms, health.WithAnswer(a.PushHealth, e.Accept)))),
+		neverShed(writes(a, tag, "reject", "Reject an invitation: declined, busy, or another reason.",
+			health.WithAnswer(a.PushHealth, e.Reject))),
 		neverShed(writes(a, tag, "cancel", "Cancel an invitation for all open invitees, or for the given ones.", e.Cancel)),
 		writes(a, tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
 		writes(a, tag, "addInvitees", "Add invitees to an open invitation.", e.AddInvitees),
-		neverShed(writes(a, tag, "ring", "Report to the inviter that this device is ringing.", e.Ring)),
+		neverShed(writes(a, tag, "ring", "Report to the inviter that this device is ringing.",
+			health.WithRing(a.PushHealth, e.Ring))),
 		reads(tag, "getInvitation", "Get an invitation and a page of its invitees.", a.Snapshots.GetInvitation),
 		reads(tag, "listInvitations", "List your open invitations.", a.Snapshots.ListInvitations),
 	}
@@ -284,6 +287,12 @@ func (a *API) userRows() []*row {
 			a.Pushes.DeleteToken)),
 		reads(tag, "getPushConfig", "Get the push providers of this server, and the public key for Web Push.",
 			a.Pushes.GetConfig),
+		reads(tag, "getPushHealth", "List your push tokens, and whether pushes arrive at their devices.",
+			a.PushHealth.GetHealth),
+		writes(a, tag, "testPush", "Send a test push to one of your registered devices, or to all of them.",
+			a.PushHealth.Test),
+		reads(tag, "getPushTest", "Get the results of a test push.", a.PushHealth.GetTest),
+		writes(a, tag, "ackPushTest", "Acknowledge a test push that this device has received.", a.PushHealth.AckTest),
 		reads(tag, "getDeviceList", "List your connected devices.", p.GetDevices),
 		reads(tag, "kickDevice", "Disconnect one of your devices, or all except this one.", p.KickDevice),
 	}

@@ -13,6 +13,7 @@ func otherTests() map[string]string {
 		"setSelfInfo", "addToBlackList", "deleteFromBlackList",
 		"getBlackList", "setSelfStatus", "subscribeUserStatus", "unsubscribeUserStatus", "setDoNotDisturb", "getDoNotDisturb",
 		"getDeviceList", "kickDevice", "setPushToken", "deletePushToken", "getPushConfig",
+		"getPushHealth", "testPush", "getPushTest", "ackPushTest",
 	} {
 		list[v] = "only the caller"
 	}

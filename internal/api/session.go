@@ -24,8 +24,8 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	if err != nil {
 		return nil, err
 	}
-	if id.InviteID != "" {
-		return nil, errAnswerOnly()
+	if id.IsOfPush() {
+		return nil, errOfPush()
 	}
 	if a.opt.Full() {
 		return nil, tooOften("this server cannot accept more devices")
@@ -108,8 +108,8 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	if err != nil {
 		return 0, err
 	}
-	if id.InviteID != "" {
-		return 0, errAnswerOnly()
+	if id.IsOfPush() {
+		return 0, errOfPush()
 	}
 	if id.UserID != s.UserID || id.DeviceID != "" && id.DeviceID != s.DeviceID {
 		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user or device")

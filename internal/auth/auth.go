@@ -53,7 +53,11 @@ type Identity struct {
 	ExpireAt int64  // Unix seconds; 0 = never
 	IssuedAt int64  // Unix seconds; 0 = unknown, treated as before all revocations
 	InviteID string // set for answer tokens, which are valid only for this invitation
+	TestID   string // set for tokens of test pushes, which are valid only for the acknowledgement of this test
 }
+
+// IsOfPush reports whether the token came with a push: it permits little, and no session.
+func (i Identity) IsOfPush() bool { return i.InviteID != "" || i.TestID != "" }
 
 // Authenticator verifies tokens and API keys, and mints tokens. Its settings may change while it is used.
 type Authenticator struct{ current atomic.Pointer[verifier] }
@@ -98,13 +102,17 @@ func (a *Authenticator) Check(token string) (Identity, error) { return a.current
 
 // Mint returns a token for a device of a user. It never expires if ttl is 0.
 func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
-	return a.current.Load().mint(userID, deviceID, "", ttl)
+	return a.current.Load().mint(claims{Device: deviceID}, userID, ttl)
 }
 
 // MintAnswer returns a token that permits a device to answer one invitation and nothing else. It is sent in a push.
 func (a *Authenticator) MintAnswer(userID, deviceID, inviteID string, until time.Time) (string, error) {
-	v := a.current.Load()
-	return v.mint(userID, deviceID, inviteID, max(until.Sub(v.opt.Now()), time.Second))
+	return a.current.Load().mintOfPush(claims{Device: deviceID, InviteID: inviteID}, userID, until)
+}
+
+// MintAck returns a token that permits a device to acknowledge one test push and nothing else. It is sent in the push.
+func (a *Authenticator) MintAck(userID, deviceID, testID string, until time.Time) (string, error) {
+	return a.current.Load().mintOfPush(claims{Device: deviceID, TestID: testID}, userID, until)
 }
 
 // verifier is an authenticator with one state of the settings.
@@ -119,6 +127,7 @@ type verifier struct {
 type claims struct {
 	Device   string `json:"device,omitempty"`
 	InviteID string `json:"inviteID,omitempty"`
+	TestID   string `json:"testID,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -227,8 +236,8 @@ func (a *verifier) checkJWT(token string) (Identity, error) {
 			"this answer token was issued by an older server version; answer the invitation in the app")
 	}
 	if parsed.Header["kid"] == answerKID {
-		if id.InviteID = c.InviteID; id.InviteID == "" {
-			return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token has no invitation ID")
+		if id.InviteID, id.TestID = c.InviteID, c.TestID; !id.IsOfPush() {
+			return Identity{}, im.Refuse(im.CodeTokenRefused, "this token of a push has neither an invitation ID nor a test ID")
 		}
 	}
 	if c.ExpiresAt != nil {
@@ -270,17 +279,20 @@ func (a *verifier) key(t *jwt.Token) (any, error) {
 // ErrNoSecret means that this server cannot mint tokens.
 var ErrNoSecret = errors.New("this server cannot mint tokens: no JWT secret is configured")
 
-func (a *verifier) mint(userID, deviceID, inviteID string, ttl time.Duration) (string, error) {
+func (a *verifier) mintOfPush(c claims, userID string, until time.Time) (string, error) {
+	return a.mint(c, userID, max(until.Sub(a.opt.Now()), time.Second))
+}
+
+func (a *verifier) mint(c claims, userID string, ttl time.Duration) (string, error) {
 	if a.opt.JWTSecret == "" {
 		return "", ErrNoSecret
 	}
-	key := []byte(a.opt.JWTSecret)
-	if inviteID != "" {
+	key, ofPush := []byte(a.opt.JWTSecret), c.InviteID != "" || c.TestID != ""
+	if ofPush {
 		key = answerKey(a.opt.JWTSecret)
 	}
 	now := a.opt.Now()
-	c := claims{Device: deviceID, InviteID: inviteID,
-		RegisteredClaims: jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}}
+	c.RegisteredClaims = jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}
 	if a.opt.Audience != "" {
 		c.Audience = jwt.ClaimStrings{a.opt.Audience}
 	}
@@ -288,14 +300,14 @@ func (a *verifier) mint(userID, deviceID, inviteID string, ttl time.Duration) (s
 		c.ExpiresAt = jwt.NewNumericDate(now.Add(ttl))
 	}
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
-	if inviteID != "" {
+	if ofPush {
 		t.Header["kid"] = answerKID
 	}
 	return t.SignedString(key)
 }
 
-// answerKID is the key ID of answer tokens. They have a separate key, so that other holders of the JWT secret do not
-// accept them as login tokens.
+// answerKID is the key ID of the tokens of pushes. They have a separate key, so that other holders of the JWT secret do
+// not accept them as login tokens.
 const answerKID = "answer"
 
 func answerKey(secret string) []byte {

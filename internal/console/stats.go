@@ -56,7 +56,8 @@ func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
 		}
 	}
 	for i := range res.Points {
-		res.Points[i].AnswerMs = percentiles(times[i])
+		res.Points[i].AnswerMs = percentiles(times[i], stats.AcceptedWithin)
+		res.Points[i].RingMs = percentiles(times[i], stats.RangWithin)
 	}
 	return res, nil
 }
@@ -84,11 +85,11 @@ func put(p *operator.StatPoint, times *map[string]int64, f *admin.Figure) {
 	}
 }
 
-// percentiles estimates percentiles by linear interpolation within the buckets.
-func percentiles(times map[string]int64) *operator.Percentiles {
-	var total int64
-	for _, n := range times {
-		total += n
+// percentiles estimates percentiles by linear interpolation within the buckets with some names.
+func percentiles(times map[string]int64, name func(seconds int64) string) *operator.Percentiles {
+	total := times[name(stats.Later)]
+	for _, b := range stats.Within() {
+		total += times[name(b)]
 	}
 	if total == 0 {
 		return nil
@@ -96,7 +97,7 @@ func percentiles(times map[string]int64) *operator.Percentiles {
 	at := func(share int64) int64 {
 		var below, from int64
 		for _, b := range stats.Within() {
-			n := times[stats.WithinName(b)]
+			n := times[name(b)]
 			if n > 0 && (below+n)*100 >= total*share {
 				return from + (b*1000-from)*(total*share/100-below)/n
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/push/health"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -22,6 +23,7 @@ const (
 	messageKept = 7 * 24 * time.Hour
 	answerKept  = 24 * time.Hour // period in which an invitation without deadline can be answered from a push
 	grace       = 2 * time.Second
+	testKept    = 2 * health.AckWait
 )
 
 // compose returns the notice of a push, based on the current state, and a device that must not receive it. The notice
@@ -31,9 +33,12 @@ func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, exc
 	if err != nil {
 		return nil, "", err
 	}
-	if order.Kind == outbox.KindMessage {
+	switch order.Kind {
+	case outbox.KindMessage:
 		n, err = p.messageNotice(ctx, order, u)
 		return n, "", err
+	case outbox.KindTest:
+		return p.testNotice(order, u), "", nil
 	}
 	v, err := p.store.Invitation(ctx, order.InviteID)
 	if err != nil || v == nil {
@@ -164,7 +169,7 @@ func (p *Push) messageNotice(ctx context.Context, order *outbox.Order, u *txn.Us
 		}
 	}
 	if wait := p.opt.MessageDelay - time.Duration(now-m.At)*time.Millisecond; wait > 0 &&
-		p.opt.Connected(order.UserID).Count > 0 {
+		p.connected(order.UserID).Count > 0 {
 		return nil, laterThan(wait, "the user may read the message on a connected device")
 	}
 	if m.Text != "" {
@@ -196,6 +201,16 @@ func (p *Push) messageNotice(ctx context.Context, order *outbox.Order, u *txn.Us
 		n.content.own = m.Push
 	}
 	return n, nil
+}
+
+// testNotice returns the notice of a test push. It is shown also to a user who does not want to be disturbed, and who
+// asked for it.
+func (p *Push) testNotice(order *outbox.Order, u *txn.User) *notice {
+	now := p.store.Now()
+	n := &notice{ring: true, collapse: digest("test", order.UserID), thread: "test", until: until(now, 0, 0, testKept),
+		answerable: until(now, 0, 0, outbox.TestKept), content: content{kind: textTest, language: profile(u).Language}}
+	n.push = protocol.PushNotice{Kind: protocol.PushTest, UserID: order.UserID, TestID: order.TestID, Time: now}
+	return n
 }
 
 // message is the current state of a message.

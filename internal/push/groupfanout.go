@@ -32,7 +32,7 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 			if u.UserID != m.From && u.JoinedAt <= m.At && notify &&
 				(len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) {
 				users = append(users, u.UserID)
-				connected[u.UserID] = p.opt.Connected(u.UserID)
+				connected[u.UserID] = p.connected(u.UserID)
 			}
 		}
 		if err := p.enqueueFor(ctx, users, connected, *m); err != nil {

@@ -62,7 +62,7 @@ func (p *present) set(user string, devices ...string) {
 
 // fixture is the push subsystem of a server, over a real store and fake providers.
 type fixture struct {
-	t         *testing.T
+	t         testing.TB
 	store     *store.Store
 	signaling *signaling.Service
 	chat      *chat.Chat
@@ -79,9 +79,11 @@ type fixture struct {
 	answer    func(until time.Time) // called with the expiry of each answer token
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture { return newFixtureWith(t, Options{}) }
+
+func newFixtureWith(t testing.TB, opt Options) *fixture {
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
-	h.start(t.TempDir(), Options{})
+	h.start(t.TempDir(), opt)
 	return h
 }
 
@@ -99,12 +101,15 @@ func (h *fixture) start(dir string, opt Options) {
 	opt.FCM = FCM{Credentials: h.google.account, URL: h.google.web.URL}
 	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand,
 		h.browser.stand, h.more), slog.New(slog.DiscardHandler)
-	opt.Connected = func(user string) outbox.Connected { return outbox.ConnectedOf(h.here.Connected(user)) }
+	opt.Connected = h.here.Connected
 	opt.AnswerToken = func(user, device, inviteID string, until time.Time) (string, error) {
 		if h.answer != nil {
 			h.answer(until)
 		}
 		return user + "/" + device + "/" + inviteID, nil
+	}
+	opt.AckToken = func(user, device, testID string, _ time.Time) (string, error) {
+		return user + "/" + device + "/" + testID, nil
 	}
 	if h.push, err = New(t.Context(), h.store, opt); err != nil {
 		t.Fatal(err)
@@ -116,7 +121,8 @@ func (h *fixture) start(dir string, opt Options) {
 		signaling.Options{OpenPerPair: -1, Pushed: h.push.Queue().Wake,
 			Pushes: offlinepush.Pushes{Posted: h.push.Posted, Devices: h.push.Devices()}})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Devices: h.push.Devices(),
-		Here: opt.Connected, PushDelay: h.push.MessageDelay()})
+		Here:      func(user string) outbox.Connected { return outbox.ConnectedOf(h.here.Connected(user)) },
+		PushDelay: h.push.MessageDelay()})
 	h.groups, h.users = group.New(h.store, h.signaling, h.here, group.Options{}), user.New(h.store, h.here)
 	h.admin = relay.NewAdmin(map[operator.Queue]*relay.Dispatcher{operator.QueuePush: h.push.Queue()})
 	h.store.Announce(func(records []txn.Record) { h.push.Announce(records) })
@@ -195,7 +201,7 @@ func (h *fixture) queue(state operator.HookState) operator.ListHookEventsRespons
 }
 
 // wait polls a condition, with a time limit.
-func wait(t *testing.T, what string, holds func() bool) {
+func wait(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

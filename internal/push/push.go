@@ -1,5 +1,5 @@
 // Package push notifies the devices of users that are not connected. It stores push tokens, composes notifications and
-// sends them to APNs, FCM and Web Push.
+// sends them to APNs, FCM, Web Push and UnifiedPush.
 //
 // It does not decide who receives an invitation; that is committed with the invitation. No caller waits for a push.
 package push
@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/push/health"
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
@@ -28,7 +29,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Options configures a Push. The zero value sends only Web Push.
+// Options configures a Push. The zero value sends only Web Push and UnifiedPush.
 type Options struct {
 	// APNs configures Apple devices. Default: disabled.
 	APNs APNs
@@ -37,8 +38,8 @@ type Options struct {
 	// Subject is the contact for operators of browser push services: mailto:ops@example.com or an https URL. Set it; the
 	// default is the address of this project.
 	Subject string
-	// Private permits Web Push endpoints with private addresses and without TLS. A registered endpoint makes this server
-	// send requests to it: enable it only if all users are trusted. Default: rejected.
+	// Private permits Web Push and UnifiedPush endpoints with private addresses and without TLS. A registered endpoint
+	// makes this server send requests to it: enable it only if all users are trusted. Default: rejected.
 	Private bool
 	// Templates override the built-in texts, by language and kind.
 	Templates Templates
@@ -48,8 +49,10 @@ type Options struct {
 	Time time.Duration
 	// AnswerToken mints tokens that permit a device to answer one invitation. Default: pushes contain none.
 	AnswerToken func(user, device, inviteID string, until time.Time) (string, error)
+	// AckToken mints tokens that permit a device to acknowledge one test push. Default: test pushes contain none.
+	AckToken func(user, device, testID string, until time.Time) (string, error)
 	// Connected returns the connected devices of a user, on any node. Default: none.
-	Connected func(user string) outbox.Connected
+	Connected func(user string) []protocol.Device
 	// MessageDelay is the time that a user with a connected device has to read a message there, before it is pushed to
 	// the other devices. Default: 10 s.
 	MessageDelay time.Duration
@@ -58,6 +61,8 @@ type Options struct {
 	Observe func(provider protocol.PushProvider, outcome string)
 	// Trace is called for each push about an invitation that was sent to a provider. It must not block. Default: nothing.
 	Trace func(user, inviteID, kind, provider, outcome string, begin time.Time, err error)
+	// Rang is called for the first ring of each invitee; see health.Options. Default: nothing.
+	Rang func(platform, via string, took time.Duration)
 	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -67,6 +72,7 @@ type Push struct {
 	opt       Options
 	store     *store.Store
 	queue     *relay.Dispatcher
+	health    *health.Health
 	senders   map[protocol.PushProvider]sender
 	order     []protocol.PushProvider
 	webKey    string // public VAPID key
@@ -126,7 +132,7 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 		"https://github.com/beckon-im/beckon")
 	opt.MessageDelay = cmp.Or(opt.MessageDelay, 10*time.Second)
 	if opt.Connected == nil {
-		opt.Connected = func(string) outbox.Connected { return outbox.Connected{} }
+		opt.Connected = func(string) []protocol.Device { return nil }
 	}
 	if opt.Observe == nil {
 		opt.Observe = func(protocol.PushProvider, string) {}
@@ -146,7 +152,17 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 		Name: txn.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Renew: renew,
 		Urgent: func(o *txn.OutboxEvent) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
 	}, p.send)
+	p.health = health.New(s, health.Options{Connected: opt.Connected, Enqueued: p.queue.Wake, Rang: opt.Rang,
+		Log: opt.Log})
 	return p, nil
+}
+
+// Health returns the record of whether pushes arrive.
+func (p *Push) Health() *health.Health { return p.health }
+
+// connected returns the connected devices of a user.
+func (p *Push) connected(user string) outbox.Connected {
+	return outbox.ConnectedOf(p.opt.Connected(user))
 }
 
 // providers sets up the configured providers.
@@ -176,7 +192,7 @@ func (p *Push) providers(ctx context.Context) error {
 		return err
 	}
 	p.webKey = w.public
-	add(w, protocol.PushWeb)
+	add(w, protocol.PushWeb, protocol.PushUnified)
 	return nil
 }
 
@@ -228,6 +244,7 @@ func (p *Push) Queue() *relay.Dispatcher { return p.queue }
 func (p *Push) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return p.queue.Run(ctx) })
+	g.Go(func() error { return p.health.Run(ctx) })
 	g.Go(func() error { return p.watchTokens(ctx) })
 	err := g.Wait()
 	for _, c := range p.senders {

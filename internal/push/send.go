@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/push/health"
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
@@ -69,6 +70,9 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 		return relay.Outcome{}
 	}
 	out := p.sendToUser(ctx, &order, n, to)
+	if order.Kind == outbox.KindTest { // one attempt, whose results are rows of the test
+		return relay.Outcome{}
+	}
 	if out.Err == nil && to.pending > 0 {
 		out.Err, out.Later, out.After = errPending, true, to.pending
 	}
@@ -88,6 +92,10 @@ func (p *Push) prepare(ctx context.Context, o *txn.OutboxEvent, order *outbox.Or
 	case outbox.KindRead, outbox.KindRevoked:
 		to.except = order.Except
 		n, to.only, pending, err = p.withdrawal(ctx, order)
+	case outbox.KindTest:
+		if time.Duration(p.store.Now()-o.At)*time.Millisecond < health.AckWait {
+			to.only = order.Only
+		}
 	case outbox.KindInvitation:
 		if to.absent = true; o.Seq > 1 { // the devices of the pushes before have it
 			var before []string
@@ -157,7 +165,7 @@ func (p *Push) sendToUser(ctx context.Context, order *outbox.Order, n *notice, t
 		return relay.Outcome{Err: err, Never: true}
 	}
 	if to.absent {
-		connected := p.opt.Connected(order.UserID)
+		connected := p.connected(order.UserID)
 		list = slices.DeleteFunc(list, func(t *token) bool { return connected.Has(t.DeviceID) })
 	}
 	list = slices.DeleteFunc(list, func(t *token) bool { return slices.Contains(order.Taken, t.Key) })
@@ -218,23 +226,29 @@ func (p *Push) sendToDevices(ctx context.Context, list []*token, n *notice) (out
 	return out
 }
 
-// sendToDevice sends a push to a device and counts the outcome.
+// sendToDevice sends a push to a device and records the outcome.
 func (p *Push) sendToDevice(ctx context.Context, t *token, n *notice) result {
 	localized := *n
 	p.templates.localize(&localized, t.registration.Language)
-	if p.opt.AnswerToken != nil && n.push.Kind == protocol.PushInvitation && n.push.Signaling != nil {
-		answer, err := p.opt.AnswerToken(n.push.UserID, t.DeviceID, n.push.Signaling.InviteID, n.answerable)
-		if err != nil {
-			return result{err: err, never: true}
-		}
-		localized.push.AnswerToken = answer
-	}
-	c := p.senders[protocol.PushProvider(t.Provider)]
-	if c == nil {
-		return result{err: fmt.Errorf("push provider %s is no longer configured on this server", t.Provider), never: true}
+	var err error
+	if localized.push.AnswerToken, err = p.tokenOf(t, n); err != nil {
+		return result{err: err, never: true}
 	}
 	begin := time.Now()
-	v := c.send(ctx, t, &localized)
+	v := result{err: fmt.Errorf("push provider %s is no longer configured on this server", t.Provider), never: true}
+	c := p.senders[protocol.PushProvider(t.Provider)]
+	if c != nil {
+		v = c.send(ctx, t, &localized)
+	}
+	if !v.later && !errors.Is(v.err, context.Canceled) { // canceled: the server is stopping
+		p.health.Sent(&t.Token, v.err)
+	}
+	if n.push.Kind == protocol.PushTest {
+		p.health.Tested(n.push.TestID, &t.Token, v.err)
+	}
+	if c == nil {
+		return v
+	}
 	outcome := "retried"
 	switch {
 	case v.err == nil:
@@ -249,6 +263,17 @@ func (p *Push) sendToDevice(ctx context.Context, t *token, n *notice) result {
 		p.opt.Trace(n.push.UserID, s.InviteID, string(n.push.Kind), t.Provider, outcome, begin, v.err)
 	}
 	return v
+}
+
+// tokenOf returns the token by which a device answers an invitation or acknowledges a test; empty if there is none.
+func (p *Push) tokenOf(t *token, n *notice) (string, error) {
+	switch {
+	case p.opt.AnswerToken != nil && n.push.Kind == protocol.PushInvitation && n.push.Signaling != nil:
+		return p.opt.AnswerToken(n.push.UserID, t.DeviceID, n.push.Signaling.InviteID, n.answerable)
+	case p.opt.AckToken != nil && n.push.Kind == protocol.PushTest:
+		return p.opt.AckToken(n.push.UserID, t.DeviceID, n.push.TestID, n.answerable)
+	}
+	return "", nil
 }
 
 // choose selects the tokens for a push. A device that can ring by PushKit rings only by PushKit. Other pushes never use

@@ -52,7 +52,7 @@ type reply struct {
 
 // stand is a fake provider.
 type stand struct {
-	t    *testing.T
+	t    testing.TB
 	web  *httptest.Server
 	got  chan delivered
 	mu   sync.Mutex
@@ -60,7 +60,7 @@ type stand struct {
 	seen map[string]int    // attempts by token
 }
 
-func newStand(t *testing.T, handler func(*stand) http.HandlerFunc) *stand {
+func newStand(t testing.TB, handler func(*stand) http.HandlerFunc) *stand {
 	s := &stand{t: t, got: make(chan delivered, 100), says: map[string]*reply{}, seen: map[string]int{}}
 	s.web = httptest.NewUnstartedServer(complete(handler(s)))
 	s.web.EnableHTTP2 = true
@@ -138,7 +138,7 @@ func (s *stand) none() {
 	}
 }
 
-func problem(t *testing.T, w http.ResponseWriter, status int, reason string) {
+func problem(t testing.TB, w http.ResponseWriter, status int, reason string) {
 	t.Helper()
 	t.Errorf("the provider rejects the request: %s", reason)
 	w.WriteHeader(status)
@@ -157,7 +157,7 @@ type apple struct {
 	p8 []byte
 }
 
-func newApple(t *testing.T) *apple {
+func newApple(t testing.TB) *apple {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ type google struct {
 	account []byte
 }
 
-func newGoogle(t *testing.T) *google {
+func newGoogle(t testing.TB) *google {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +330,7 @@ type browsers struct {
 	vapi string // public VAPID key of the server, base64url
 }
 
-func newBrowsers(t *testing.T) *browsers {
+func newBrowsers(t testing.TB) *browsers {
 	b := &browsers{keys: map[string]*ecdh.PrivateKey{}, auth: map[string][]byte{}}
 	b.stand = newStand(t, func(*stand) http.HandlerFunc { return b.take })
 	return b

@@ -29,6 +29,7 @@ const (
 	textMessage         = "message"
 	textGroupMessage    = "groupMessage"
 	textMention         = "mention"
+	textTest            = "test"
 )
 
 // fallback is the language used if no other matches.
@@ -43,6 +44,7 @@ func builtIn() Templates {
 			textElsewhere: {"{from}", "Answered on another device"}, textMessage: {"{from}", "{text}"},
 			textGroupMessage: {"{group}", "{from}: {text}"},
 			textMention:      {"{group}", "{from} mentioned you: {text}"},
+			textTest:         {"Test notification", "Calls and messages reach this device"},
 			"image":          {Body: "a picture"}, "sound": {Body: "a voice message"}, "video": {Body: "a video"},
 			"file": {Body: "a file"}, "location": {Body: "a place"},
 			"face": {Body: "a sticker"}, "merged": {Body: "messages"}, "custom": {Body: "a message"},
@@ -53,6 +55,7 @@ func builtIn() Templates {
 			textElsewhere: {"{from}", "已在其他设备接听"}, textMessage: {"{from}", "{text}"},
 			textGroupMessage: {"{group}", "{from}:{text}"},
 			textMention:      {"{group}", "{from} 提到了你:{text}"},
+			textTest:         {"测试通知", "此设备可以收到来电和消息"},
 			"image":          {Body: "[图片]"}, "sound": {Body: "[语音]"}, "video": {Body: "[视频]"}, "file": {Body: "[文件]"},
 			"location": {Body: "[位置]"},
 			"face":     {Body: "[表情]"}, "merged": {Body: "[聊天记录]"}, "custom": {Body: "[消息]"},

@@ -128,8 +128,9 @@ func change[R any](user string, f func(*txn.Tx, *txn.User) R) rpc.Txn[R] {
 func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller,
 	req protocol.DeletePushTokenRequest) (rpc.Txn[protocol.DeletePushTokenResponse], error) {
 	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP,
-		protocol.PushFCM, protocol.PushWeb}, req.Provider) {
-		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Bad("provider", "must be one of: apns, apnsVoIP, fcm, webPush")
+		protocol.PushFCM, protocol.PushWeb, protocol.PushUnified}, req.Provider) {
+		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Bad("provider",
+			"must be one of: apns, apnsVoIP, fcm, webPush, unifiedPush")
 	}
 	since, existing, err := p.userTokens(ctx, by.UserID)
 	if err != nil {
@@ -170,16 +171,17 @@ func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err err
 		im.CheckText("language", req.Language, maxLanguage)); err != nil {
 		return "", err
 	}
-	web := req.Provider == protocol.PushWeb
+	web := req.Provider == protocol.PushWeb || req.Provider == protocol.PushUnified
 	switch {
 	case web && req.Subscription == nil:
-		return "", im.Bad("subscription", "is required: the result of pushManager.subscribe")
+		return "", im.Bad("subscription", "is required: the result of pushManager.subscribe, or the endpoint and keys of a "+
+			"UnifiedPush distributor")
 	case web && req.Token != "":
-		return "", im.Bad("token", "must be empty for webPush, which uses a subscription")
+		return "", im.Bad("token", "must be empty for webPush and unifiedPush, which use a subscription")
 	case web:
 		return req.Subscription.Endpoint, p.checkSubscription(req.Subscription)
 	case req.Subscription != nil:
-		return "", im.Bad("subscription", "is only for webPush")
+		return "", im.Bad("subscription", "is only for webPush and unifiedPush")
 	case req.Token == "":
 		return "", im.Bad("token", "is required")
 	case req.Provider != protocol.PushFCM:

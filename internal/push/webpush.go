@@ -18,8 +18,8 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 )
 
-// webPushSender sends pushes to browsers, encrypted for the browser (RFC 8291) and signed with the VAPID key of this
-// server (RFC 8292).
+// webPushSender sends pushes to browsers and UnifiedPush distributors, encrypted for the device (RFC 8291) and signed
+// with the VAPID key of this server (RFC 8292).
 type webPushSender struct {
 	subject         string
 	private, public string

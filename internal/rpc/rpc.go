@@ -22,6 +22,7 @@ type Caller struct {
 	DeviceID string // empty when an app server acts for the user
 	Server   bool   // an app server, acting for the user or, without one, for itself
 	InviteID string // the only invitation that the caller may act on; empty: any of theirs
+	TestID   string // the only test push that the caller may acknowledge, and the only permission; empty: no limit
 	CallID   string // identifies this call in the log; devices identify theirs by requestID
 	From     string // address of an app server
 	Meter    *Meter // nil: not metered

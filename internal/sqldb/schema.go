@@ -15,7 +15,7 @@ type Schema struct {
 	Fixed   []string          // columns outside the key that an upsert does not change
 	Merge   map[string]string // expressions for columns that an upsert does not simply replace
 	NoDump  string            // why an export leaves the table out; empty = the export has it
-	Added   int               // numbers at the end of Columns that exports of version 2 lack; 0 = unknown
+	Added   []any             // values of the columns at the end of Columns that exports of earlier versions lack
 	Personal
 
 	Select string // reads rows by their keys

@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ const (
 
 const writeEvery = 5 * time.Second // a killed process loses at most this much
 
-// Metric names. Times to accept are counted in the buckets of Within.
+// Metric names. Times to accept and to ring are counted in the buckets of Within.
 const (
 	Invited     = "invited" // invitees, one per invitation
 	Accepted    = "accepted"
@@ -40,15 +41,32 @@ const (
 	TimedOut    = "timedOut"
 	Calls       = "calls"       // maximum of concurrent calls
 	Connections = "connections" // maximum of concurrent connections
-	Late        = "accepted:late"
 )
 
-// Within returns the bucket bounds, in seconds, of the time from an invitation to its acceptance.
+// Within returns the bucket bounds, in seconds, of the time from an invitation to its acceptance, and to the first ring
+// of an invitee.
 func Within() []int64 { return []int64{1, 2, 3, 5, 8, 13, 20, 30, 45, 60} }
 
-// WithinName returns the metric name of a bucket.
-func WithinName(seconds int64) string {
-	return "accepted:" + time.Duration(seconds*int64(time.Second)).String()
+// The prefixes of the names of buckets.
+const (
+	acceptedWithin = "accepted:"
+	rangWithin     = "rang:"
+)
+
+// AcceptedWithin returns the metric name of a bucket of the time to accept.
+func AcceptedWithin(seconds int64) string { return acceptedWithin + bound(seconds) }
+
+// RangWithin returns the metric name of a bucket of the time to ring.
+func RangWithin(seconds int64) string { return rangWithin + bound(seconds) }
+
+// Later stands for the times beyond the last bound.
+const Later int64 = math.MaxInt64
+
+func bound(seconds int64) string {
+	if seconds == Later {
+		return "late"
+	}
+	return time.Duration(seconds * int64(time.Second)).String()
 }
 
 // Stats counts outcomes. mu guards the counters.
@@ -77,12 +95,15 @@ func (s *Stats) Serve(st *store.Store) { s.store = st }
 func (s *Stats) Observe(tx *txn.Tx) {
 	tx.Outcomes(func(v *invite.Invitation, p *invite.Invitee, isNew bool) {
 		if isNew {
-			s.add(tx.Now, Invited, 1)
+			s.add(tx.Now, Invited)
+		}
+		if p.RingingAt == tx.Now {
+			s.add(tx.Now, within(rangWithin, p.RingingAt-v.CreatedAt))
 		}
 		if p.State != invite.Open {
-			s.add(tx.Now, outcome(p), 1)
+			s.add(tx.Now, outcome(p))
 			if p.State == invite.Accepted {
-				s.add(tx.Now, within(p.DecidedAt-v.CreatedAt), 1)
+				s.add(tx.Now, within(acceptedWithin, p.DecidedAt-v.CreatedAt))
 			}
 		}
 	})
@@ -106,20 +127,20 @@ func outcome(p *invite.Invitee) string {
 	return Cancelled
 }
 
-func within(ms int64) string {
+func within(prefix string, ms int64) string {
 	for _, b := range Within() {
 		if ms <= b*1000 {
-			return WithinName(b)
+			return prefix + bound(b)
 		}
 	}
-	return Late
+	return prefix + bound(Later)
 }
 
-func (s *Stats) add(now int64, name string, n int64) {
+func (s *Stats) add(now int64, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turn(now)
-	s.counts[name] += n
+	s.counts[name]++
 	s.changed = true
 }
 

@@ -405,7 +405,8 @@ func numbers() []string {
 		joined_seq gone muted_until banned_until marks own own_read read_seq read_ord pinned_at opt
 		hidden_seq cleared_seq peer_read blocked_at applied_at handled_at pushes size width height
 		until entered ended_at empty_at check_at opened_at began_at ms present total dropped seen_at
-		video first_at left_at num tries n oldest used_at stage rewritten memberships files owned_until`)
+		video first_at left_at num tries n oldest used_at stage rewritten memberships files owned_until
+		accepted_at acknowledged_at failed_at failures`)
 }
 
 // isTable reports whether a name in a plan is that of a table, or an alias of one.

@@ -4,11 +4,33 @@ package tables
 
 import "github.com/beckon-im/beckon/internal/sqldb"
 
-// PushTokens holds the addresses of devices for pushes.
+// PushTokens holds the addresses of devices for pushes, and whether pushes arrive there. A token that another user
+// registers begins without health.
 var PushTokens = sqldb.Schema{
-	Name: "push_token", Key: sqldb.Columns("key"), Columns: sqldb.Columns("key user_id device_id provider body at"),
-	Fixed:    sqldb.Columns("provider"),
-	Personal: sqldb.Personal{Export: []string{"device"}, Private: sqldb.Columns("user_id"), Erase: "its rows are removed"},
+	Name: "push_token", Key: sqldb.Columns("key"),
+	Columns: sqldb.Columns("key user_id device_id provider body at accepted_at acknowledged_at failed_at failures error"),
+	Fixed:   sqldb.Columns("provider"),
+	Merge: map[string]string{
+		"accepted_at": ofSameUser("accepted_at"), "acknowledged_at": ofSameUser("acknowledged_at"),
+		"failed_at": ofSameUser("failed_at"), "failures": ofSameUser("failures"), "error": ofSameUser("error"),
+	},
+	Added: []any{0, 0, 0, 0, ""},
+	Personal: sqldb.Personal{Export: []string{"device"}, Private: sqldb.Columns("user_id"),
+		Erase: "its rows are removed"},
+}.Build()
+
+// ofSameUser is the value of a column of a push token after its registration.
+func ofSameUser(column string) string {
+	return "CASE WHEN push_token.user_id = excluded.user_id THEN push_token." + column + " ELSE excluded." + column +
+		" END"
+}
+
+// PushTests holds the test pushes of the last hour, one row for each token.
+var PushTests = sqldb.Schema{
+	Name: "push_test", Key: sqldb.Columns("test_id key"),
+	Columns:  sqldb.Columns("test_id key user_id device_id provider at accepted_at acknowledged_at error"),
+	NoDump:   "rows of an hour",
+	Personal: sqldb.Personal{Erase: "its rows are removed; an export leaves out rows of an hour"},
 }.Build()
 
 // Stats holds the counters of nodes in steps of five minutes.

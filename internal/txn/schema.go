@@ -38,7 +38,8 @@ func Schemas() []*Schema {
 		Topics, Records, invitations.Schema, invitees.Schema, tombstones.Schema, groups.Schema, members.Schema, extras.Schema,
 		applications.Schema, contacts.Schema, receipts.Schema, tables.Deletions, users.Schema, follows.Schema, Files,
 		tables.FileHolders, roomTable.Schema, seats.Schema, calls.Schema, outbox.Schema, tables.Stats, tables.PushTokens,
-		participants.Schema, links.Schema, tables.Erasures, reactions.Schema, tables.Meta, tables.FileReaders,
+		tables.PushTests, participants.Schema, links.Schema, tables.Erasures, reactions.Schema, tables.Meta,
+		tables.FileReaders,
 	}
 }
 

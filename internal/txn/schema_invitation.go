@@ -13,7 +13,7 @@ var invitations = &schema[string, invite.Invitation]{
 		Columns: columns(`id inviter peer group_id room_id timeout notify accept_limit min_ring flags push print
 			created_at deadline by_device by_request data party due last version
 			open accepted rejected cancelled timed_out recent digested names counted ended_at`),
-		Added: 1,
+		Added: []any{0},
 		Fixed: columns(`inviter peer group_id room_id timeout notify accept_limit min_ring push print
 			created_at deadline by_device by_request`),
 		Personal: personal{

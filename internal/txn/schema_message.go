@@ -8,7 +8,7 @@ import (
 // Topics holds the timelines, each with its lock. A batch writes the head and the count of those to which it appended.
 var Topics = Schema{
 	Name: "topic", Key: columns("name"), Columns: columns("name head floor counted oldest"),
-	Fixed: columns("floor oldest"), Added: 1, Personal: personal{None: "numbers of records"},
+	Fixed: columns("floor oldest"), Added: []any{0}, Personal: personal{None: "numbers of records"},
 }.Build()
 
 const (
@@ -145,7 +145,7 @@ var follows = &schema[ContactKey, Follow]{
 // Files holds the uploaded files. Only retention changes their rows.
 var Files = Schema{
 	Name: "file", Key: columns("id"), Columns: columns("id owner kind name type size hash width height thumb at used_at"),
-	Added: 1,
+	Added: []any{0},
 	Personal: personal{Export: []string{"file"}, Private: columns("hash thumb used_at"),
 		Erase: "the files and their rows are removed"},
 }.Build()

@@ -78,6 +78,7 @@ type StatPoint struct {
 	// declined, busy, cancelled, answered (acceptLimit reached by others), left (the group), timedOut
 	Failures    map[string]int64 `json:"failures,omitempty"`
 	AnswerMs    *Percentiles     `json:"answerMs,omitempty"` // from the invitation to the acceptance
+	RingMs      *Percentiles     `json:"ringMs,omitempty"`   // from the invitation to the first ring of an invitee
 	Calls       int64            `json:"calls"`              // maximum of concurrent calls
 	Connections int64            `json:"connections"`        // maximum of concurrent connections
 }

@@ -6,7 +6,7 @@ export async function tour(page, url, key, visit) {
   await page.getByLabel('API key').fill(key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Overview', exact: true }).waitFor();
-  await page.waitForFunction(() => document.querySelectorAll('.plot canvas').length === 6);
+  await page.waitForFunction(() => document.querySelectorAll('.plot canvas').length === 7);
   await visit('overview');
   for (const [name, table] of [
     ['Invitations', 'Open invitations'],

@@ -106,10 +106,8 @@ after(async () => {
   assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
 
-/**
- * Returns a user that has turned pushes on and closed the page. An empty page remains for access to the service worker.
- */
-async function closePage(name) {
+/** Returns a user that has turned pushes on. A second, empty page gives access to the service worker. */
+async function turnOn(name) {
   const context = await browser.newContext({
     permissions: ['camera', 'microphone', 'notifications'],
     viewport: { width: 1180, height: 760 },
@@ -158,6 +156,12 @@ async function closePage(name) {
     }
     throw new Error('no page was opened');
   };
+  return user;
+}
+
+/** Returns a user that has turned pushes on and closed the page. */
+async function closePage(name) {
+  const user = await turnOn(name);
   await user.page.close();
   return user;
 }
@@ -240,6 +244,37 @@ test('a call is declined from the notification, and a cancelled one stays as mis
   const { reach } = await cluster.call('invite', { invitee: 'carol', timeout: 20, onlineUserOnly: true }, 'dan');
   assert.equal(reach[0].status, 'unreachable');
   await Promise.all([carol.leave(), dan.leave()]);
+});
+
+test('a test notification is shown and acknowledged, and the page and the console tell the result', async () => {
+  const frank = await turnOn('Frank Weiss');
+  await frank.page.getByRole('button', { name: 'Send a test notification' }).click();
+  await frank.deliver((await post.next()).text);
+  const shown = await until('a notification', async () => ((await frank.shown()).length ? frank.shown() : undefined));
+  assert.deepEqual(
+    shown.map((n) => [n.title, n.body]),
+    [['Test notification', 'Calls and messages reach this device']],
+  );
+  await frank.page.getByText(/^The test notification arrived after \d+\.\d s$/).waitFor();
+
+  const operator = await browser.newPage();
+  operator.setDefaultTimeout(TIME_LIMIT);
+  await operator.goto(`${cluster.url}/console`);
+  await operator.getByLabel('API key').fill(cluster.apiKey);
+  await operator.getByRole('button', { name: 'Sign in' }).click();
+  await operator.getByRole('button', { name: 'Users', exact: true }).click();
+  await operator.getByRole('row', { name: /frank/ }).getByRole('button', { name: 'Pushes' }).click();
+  const row = operator.getByRole('row', { name: /webPush/ });
+  assert.equal(await row.getByText('never').count(), 0, 'the push was not accepted or not acknowledged');
+  const test = row.getByRole('button', { name: 'Send a test' });
+  await until('the second test is permitted', async () => {
+    await test.click();
+    return post.got.length > 0;
+  });
+  await frank.deliver((await post.next()).text);
+  await row.getByText(/acknowledged after \d+ ms/).waitFor();
+  await operator.close();
+  await frank.leave();
 });
 
 test('a user that signed out is not rung', async () => {

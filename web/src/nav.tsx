@@ -2,7 +2,7 @@ import { useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { preview, when } from './history.js';
 import { NewConversation } from './people.js';
-import { pushState, turnOffPush, turnOnPush } from './push.js';
+import { pushState, testPush, turnOffPush, turnOnPush } from './push.js';
 import { Avatar, Icon, IconButton, UserAvatar, type IconName } from './ui.js';
 import { go, useName, useSession, useObservable } from './use.js';
 
@@ -50,9 +50,10 @@ export function Nav({
   );
 }
 
-/** The switch for push notifications. */
+/** The switch for push notifications, and their test. */
 function Bell(): ReactNode {
   const s = useSession();
+  const [testing, setTesting] = useState(false);
   const [state, setState] = useState(() => pushState(s.me));
   if (state === 'unsupported') return null;
   const label = {
@@ -68,15 +69,31 @@ function Bell(): ReactNode {
       s.fail(err, 'This browser cannot be rung');
     }
   };
+  const test = async (): Promise<void> => {
+    setTesting(true);
+    try {
+      const { text, ok } = await testPush(s);
+      s.toast(text, ok ? 'info' : 'error');
+    } catch (err) {
+      s.fail(err, 'The test notification could not be sent');
+    } finally {
+      setTesting(false);
+    }
+  };
   return (
-    <IconButton
-      icon="bell"
-      off={state !== 'on'}
-      label={label}
-      onClick={() => void toggle()}
-      disabled={state === 'denied'}
-      aria-pressed={state === 'on'}
-    />
+    <>
+      {state === 'on' && (
+        <IconButton icon="send" label="Send a test notification" onClick={() => void test()} disabled={testing} />
+      )}
+      <IconButton
+        icon="bell"
+        off={state !== 'on'}
+        label={label}
+        onClick={() => void toggle()}
+        disabled={state === 'denied'}
+        aria-pressed={state === 'on'}
+      />
+    </>
   );
 }
 

@@ -62,3 +62,27 @@ export async function turnOffPush(s: Subscriber): Promise<void> {
   forgetForPush(s.saved.userID);
   await disablePush(s.client, await worker());
 }
+
+/** Pause between two questions for the results of a test, in milliseconds. */
+const askEvery = 1000;
+
+/** Sends a test notification to all registered devices of the user. Returns the result in words. */
+export async function testPush({ client }: Subscriber): Promise<{ text: string; ok: boolean }> {
+  let test = await client.testPush({});
+  while (!test.over) {
+    await new Promise((resolve) => setTimeout(resolve, askEvery));
+    test = await client.getPushTest({ testID: test.testID });
+  }
+  const { devices } = test;
+  const arrived = devices.filter((d) => d.state === 'acknowledged');
+  const seconds = Math.max(0, ...arrived.map((d) => d.acknowledgedMs ?? 0)) / 1000;
+  const took = `after ${seconds.toFixed(1)} s`;
+  const reasons = devices.flatMap((d) => (d.error ? [`${d.deviceID || d.provider}: ${d.error}`] : [])).join('; ');
+  if (arrived.length < devices.length)
+    return {
+      text: `The test notification reached ${arrived.length} of ${devices.length} devices. ${reasons}`,
+      ok: false,
+    };
+  const where = devices.length === 1 ? 'arrived' : `reached all ${devices.length} devices`;
+  return { text: `The test notification ${where} ${took}`, ok: true };
+}

@@ -1,5 +1,5 @@
 // The service worker: it shows notifications of calls and messages while no page is open, and answers calls from them.
-import { answerPush, BeckonError, Code, type Push } from 'beckon/push';
+import { ackPushTest, answerPush, BeckonError, Code, type Push } from 'beckon/push';
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -63,6 +63,10 @@ async function received(p: Push): Promise<void> {
     case 'read':
     case 'revoked':
       return withdraw(p, title);
+    case 'test':
+      await show(p, title, { body: p.body ?? '', tag: 'test', renotify: true });
+      await ackPushTest(p).catch(() => undefined); // the result of the test says that nothing came back
+      return;
     default:
       await show(p, title, { body: p.body ?? '', tag: `message/${p.groupID || p.from || ''}`, renotify: true });
   }
@@ -74,6 +78,10 @@ function page(p: Push, ...parts: string[]): string {
 }
 
 async function clicked(p: Push, action: string): Promise<void> {
+  if (p.kind === 'test') {
+    await self.clients.openWindow(page(p));
+    return;
+  }
   const inviteID = p.signaling?.inviteID ?? '';
   if (p.kind === 'invitation' && action === 'decline') {
     await answerPush(p, 'reject', { reason: 'declined' }).catch(() => undefined); // closed even if it fails

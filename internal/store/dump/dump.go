@@ -22,7 +22,7 @@ import (
 )
 
 // exportVersion changes when earlier programs cannot import the export. Exports from oldestExport on can be imported.
-const exportVersion, oldestExport = 3, 2
+const exportVersion, oldestExport = 4, 2
 
 // exportTime limits an export.
 const exportTime = 24 * time.Hour
@@ -202,10 +202,8 @@ func (m *importer) row(ctx context.Context, row []any) error {
 	if m.table == nil {
 		return fmt.Errorf("row %d of the export comes before its table", m.total)
 	}
-	if m.version == oldestExport && len(row) == m.table.Width-m.table.Added {
-		for range m.table.Added {
-			row = append(row, int64(0))
-		}
+	if m.version < exportVersion && len(row) == m.table.Width-len(m.table.Added) {
+		row = append(row, m.table.Added...)
 	}
 	if len(row) != m.table.Width {
 		return fmt.Errorf("row %d of the export does not fit the table %q: it has %d values, not %d", m.total, m.table.Name,

@@ -16,3 +16,6 @@ func readKey(conversationID, userID string) string { return "read:" + conversati
 // messageKey is the ordering key of the push of a message to one user, or, without one, to the offline members of its
 // group.
 func messageKey(messageID, userID string) string { return "message:" + messageID + " " + userID }
+
+// testKey is the ordering key of the test pushes of a user, so that one is sent after the other.
+func testKey(userID string) string { return "test:" + userID }

@@ -16,6 +16,7 @@ const (
 	KindGroupMessage = "groupMessage" // to the members of a group; it is expanded to a message for each
 	KindRead         = "read"         // take away the notifications of messages that were read
 	KindRevoked      = "revoked"      // take away the notification of a revoked message; without a user it is expanded
+	KindTest         = "test"         // to tokens that the user tests
 )
 
 // Order is the job of one push. State that can change is read when the push is sent.
@@ -26,7 +27,9 @@ type Order struct {
 	Message  *Message `json:"message,omitempty"`
 	Read     *Read    `json:"read,omitempty"`
 	Except   string   `json:"except,omitempty"` // a device that does not need it
-	Taken    []string `json:"taken,omitempty"`  // keys of the tokens that accepted it
+	TestID   string   `json:"testID,omitempty"`
+	Only     []string `json:"only,omitempty"`  // keys of the tokens of a test
+	Taken    []string `json:"taken,omitempty"` // keys of the tokens that accepted it
 }
 
 // Message is the content of a push for a message.

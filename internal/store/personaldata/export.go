@@ -55,7 +55,8 @@ func buildParts() []exportPart {
 	return []exportPart{
 		{"person", "userID profile* status doNotDisturb* tokensRevokedAt pushTokenAt",
 			name, queries.Text("ExportPerson"), nil, ""},
-		{"device", "token deviceID provider registration* registeredAt",
+		{"device", "token deviceID provider registration* registeredAt lastAcceptedAt lastAcknowledgedAt lastFailedAt " +
+			"failures lastError",
 			name, queries.Text("ExportDevice"), nil, ""},
 		{"contact", "userID blockedAt pinnedAt receiveOption readSeq clearedSeq hiddenSeq",
 			name, queries.Text("ExportContact"), nil, ""},

@@ -142,7 +142,7 @@ func RemoveRows(ctx context.Context, s *store.Store, e *Erasure) error {
 	if err := s.Maintain(ctx, []string{im.UserTopic(e.UserID)},
 		func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 			for _, q := range []string{queries.Text("EraseContact"), queries.Text("EraseFollow"), queries.Text("EraseDeletion"),
-				queries.Text("ErasePushToken"), queries.Text("ErasePerson")} {
+				queries.Text("ErasePushToken"), queries.Text("ErasePushTest"), queries.Text("ErasePerson")} {
 				if err := sess.Exec(ctx, q, e.UserID); err != nil {
 					return err
 				}

@@ -128,3 +128,37 @@ JOIN person p ON p.user_id = i.user_id
 WHERE i.state = 0 AND (i.deaf & 1) = 0 AND p.pushes > 0
 ORDER BY i.user_id
 LIMIT $1;
+
+-- name: PushTokensHealth
+-- Outcomes of pushes by token: the latest times, and the failures since a push was accepted. A node that reports an older
+-- acceptance than the stored failure does not end a row of failures.
+WITH h (key, user_id, accepted_at, acknowledged_at, failed_at, failures, error) AS (VALUES ?*)
+UPDATE push_token
+SET accepted_at = CASE WHEN h.accepted_at > push_token.accepted_at THEN h.accepted_at ELSE push_token.accepted_at END,
+    acknowledged_at = CASE WHEN h.acknowledged_at > push_token.acknowledged_at THEN h.acknowledged_at
+        ELSE push_token.acknowledged_at END,
+    failures = CASE WHEN h.accepted_at > push_token.failed_at THEN h.failures ELSE push_token.failures + h.failures END,
+    error = CASE WHEN h.failed_at > push_token.failed_at THEN h.error ELSE push_token.error END,
+    failed_at = CASE WHEN h.failed_at > push_token.failed_at THEN h.failed_at ELSE push_token.failed_at END
+FROM h
+WHERE push_token.key = h.key AND push_token.user_id = h.user_id;
+
+-- name: PushTest
+SELECT {push_test}
+FROM push_test
+WHERE test_id = $1
+ORDER BY key;
+
+-- name: PushTestsAccepted
+WITH h (test_id, key, accepted_at, error) AS (VALUES ?*)
+UPDATE push_test
+SET accepted_at = h.accepted_at, error = h.error
+FROM h
+WHERE push_test.test_id = h.test_id AND push_test.key = h.key AND push_test.accepted_at = 0;
+
+-- name: PushTestsAcknowledged
+WITH h (test_id, key, acknowledged_at) AS (VALUES ?*)
+UPDATE push_test
+SET acknowledged_at = h.acknowledged_at
+FROM h
+WHERE push_test.test_id = h.test_id AND push_test.key = h.key AND push_test.acknowledged_at = 0;

@@ -10,7 +10,7 @@ LIMIT $3;
 
 -- name: ExportDevice
 -- Index: push_token_user.
-SELECT key, device_id, provider, body, at
+SELECT key, device_id, provider, body, at, accepted_at, acknowledged_at, failed_at, failures, error
 FROM push_token
 WHERE user_id = $1 AND key > $2
 ORDER BY key
@@ -296,6 +296,11 @@ WHERE user_id = $1 AND group_id = $2 AND $3 = '';
 -- name: ErasePushToken
 -- Index: push_token_user.
 DELETE FROM push_token
+WHERE user_id = $1;
+
+-- name: ErasePushTest
+-- Index: push_test_user.
+DELETE FROM push_test
 WHERE user_id = $1;
 
 -- name: EraseTombstones

@@ -203,3 +203,15 @@ WHERE name = $1;
 DELETE FROM topic
 WHERE name = $1 AND head = floor
 AND (head = 0 OR $2 <> '' AND NOT EXISTS (SELECT 1 FROM invitation i WHERE i.id = $2));
+
+-- name: PushTestsDue
+-- Index: push_test_at.
+SELECT at, test_id, key
+FROM push_test
+WHERE at <= $1
+ORDER BY at
+LIMIT $2;
+
+-- name: PushTestsRemove
+DELETE FROM push_test
+WHERE (test_id, key) IN (VALUES ?*);

@@ -45,6 +45,8 @@ func kinds(opt *Options) []kind {
 			queries.Text("RoomLinksRemove"), queries.Text("RoomsRemove"))},
 		{name: "erasures", age: erasureKept, find: queries.Text("ErasuresEnded"), key: name,
 			remove: rows(queries.Text("ErasuresRemove"))},
+		{name: "push tests", age: outbox.TestKept, find: queries.Text("PushTestsDue"), key: pair,
+			remove: rows(queries.Text("PushTestsRemove"))},
 		{name: "statistics", age: admin.StatsKept, find: queries.Text("StatsExpired"), key: []any{0, "", ""},
 			remove: rows(queries.Text("StatsRemove"))},
 	}

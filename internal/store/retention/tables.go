@@ -32,6 +32,7 @@ func Tables() []Table {
 		{"stat", "400 days: counts"},
 		{"writer", "a day after its last commit"},
 		{"push_token", "when it is refused by its provider, revoked or replaced"},
+		{"push_test", "1 h"},
 		{"person", "kept until `eraseUser`"},
 		{"contact", "kept until `eraseUser`: read positions, settings, blocks"},
 		{"follow", "when the user ends it"},

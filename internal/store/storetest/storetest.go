@@ -52,6 +52,8 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"AnInviteIDIsUsedAgain", reusedIDs},
 		{"RetentionTakesSmallSteps", chunks},
 		{"AnErasureContinuesAfterARestart", erasures},
+		{"PushTokensKeepTheirHealth", pushHealth},
+		{"PushTestsAreKeptForAnHour", pushTests},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
 	}

@@ -58,10 +58,23 @@ export async function answerPush(
   more: { data?: string; reason?: string } = {},
   server = '',
 ): Promise<void> {
-  const res = await fetch(`${server}/v1/${action}`, {
+  await post(push, action, { inviteID: push.signaling?.inviteID ?? '', ...more }, server);
+}
+
+/**
+ * Acknowledges a test push: the result of the test then says that this device has it. It needs no connection and no
+ * sign-in, as answerPush.
+ */
+export async function ackPushTest(push: Push, server = ''): Promise<void> {
+  await post(push, 'ackPushTest', { testID: push.testID ?? '' }, server);
+}
+
+/** Calls a method with the token of a push. */
+async function post(push: Push, method: string, request: object, server: string): Promise<void> {
+  const res = await fetch(`${server}/v1/${method}`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${push.answerToken ?? ''}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ inviteID: push.signaling?.inviteID ?? '', ...more }),
+    body: JSON.stringify(request),
   });
   if (res.ok) return;
   const refusal = (await res.json().catch(() => undefined)) as Schemas['Error'] | undefined;

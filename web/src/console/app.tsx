@@ -7,6 +7,7 @@ import { Erasures } from './erasures.js';
 import { Invitations } from './invitations.js';
 import { Connections, Groups, Users } from './live.js';
 import { Overview } from './overview.js';
+import { Pushes } from './pushes.js';
 import { Queues } from './queues.js';
 import { APIContext } from './use.js';
 
@@ -122,8 +123,10 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
           <Calls onInvitation={(id) => go('invitations', id)} />
         ) : page === 'connections' ? (
           <Connections />
+        ) : page === 'users' && target ? (
+          <Pushes key={target} userID={target} onLeave={() => go('users')} />
         ) : page === 'users' ? (
-          <Users />
+          <Users onUser={(id) => go('users', id)} />
         ) : page === 'groups' ? (
           <Groups />
         ) : page === 'queues' ? (

@@ -1,4 +1,5 @@
 import { useState, type ReactNode } from 'react';
+import { Button } from '../ui.js';
 import { Act, Problem, Search, Table } from './parts.js';
 import { span, useAPI, usePages, when } from './use.js';
 
@@ -50,7 +51,7 @@ export function Connections(): ReactNode {
   );
 }
 
-export function Users(): ReactNode {
+export function Users({ onUser }: { onUser: (userID: string) => void }): ReactNode {
   const api = useAPI();
   const [find, setFind] = useState('');
   const p = usePages(
@@ -81,12 +82,15 @@ export function Users(): ReactNode {
           {
             name: '',
             of: (u) => (
-              <Act
-                label="Revoke tokens"
-                sure={`Revoke all tokens of ${u.userID}`}
-                run={() => api.call('revokeTokens', { userID: u.userID })}
-                onDone={p.reload}
-              />
+              <>
+                {u.pushes && <Button onClick={() => onUser(u.userID)}>Pushes</Button>}
+                <Act
+                  label="Revoke tokens"
+                  sure={`Revoke all tokens of ${u.userID}`}
+                  run={() => api.call('revokeTokens', { userID: u.userID })}
+                  onDone={p.reload}
+                />
+              </>
             ),
           },
         ]}

@@ -77,6 +77,10 @@ export function Overview(): ReactNode {
         line('median', colors.teal, (p) => (p.answerMs ? p.answerMs.p50 / 1000 : null)),
         line('90th percentile', colors.orange, (p) => (p.answerMs ? p.answerMs.p90 / 1000 : null)),
       ],
+      ring: [
+        line('median', colors.teal, (p) => (p.ringMs ? p.ringMs.p50 / 1000 : null)),
+        line('90th percentile', colors.orange, (p) => (p.ringMs ? p.ringMs.p90 / 1000 : null)),
+      ],
       failed: stacked(failures.map(([key, label, color]) => line(label, color, (p) => p.failures?.[key] ?? 0))),
       calls: [{ ...line('calls', colors.violet, (p) => p.calls), fill: true }],
       connections: [{ ...line('connections', colors.green, (p) => p.connections), fill: true }],
@@ -127,6 +131,7 @@ export function Overview(): ReactNode {
         <Plot title="Invitations" at={plots.at} lines={plots.invited} unit="" />
         <Plot title="Answer rate" at={plots.at} lines={plots.rate} unit=" %" percent />
         <Plot title="Time to answer" at={plots.at} lines={plots.time} unit=" s" />
+        <Plot title="Time to ring" at={plots.at} lines={plots.ring} unit=" s" />
         <Plot title="Unanswered, by reason" at={plots.at} lines={plots.failed} unit="" shown={single} />
         <Plot title="Calls in progress" at={plots.at} lines={plots.calls} unit="" />
         <Plot title="Connections" at={plots.at} lines={plots.connections} unit="" />
