@@ -12,7 +12,9 @@ SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path 
 MODULES := node_modules/.package-lock.json
 # The network between a browser and the server, and its tabs, are the same with any number of nodes.
 NODE_SCENES = $$(ls *.test.js | grep -v -e network -e firewall -e tabs)
-NODE_TESTS = $$(grep -l cluster.js test/*.test.ts | grep -v pack) # those with a server
+NODE_TESTS = $$(grep -l -e cluster.js -e phone-scene.js test/*.test.ts | grep -v pack) # those with a server
+NATIVE := examples/react-native
+NATIVE_MODULES := $(NATIVE)/node_modules/.package-lock.json
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
 PAGES := web/dist/index.html
@@ -20,7 +22,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: test-native cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,7 +33,7 @@ sdk: $(SDK) ## Build the TypeScript SDK into sdk/js/dist
 
 web: $(PAGES) ## Build the pages into web/dist, which the server embeds
 
-$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json web/package.json test/*/package.json examples/*/package.json) | need-node
+$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json web/package.json test/*/package.json examples/typescript/package.json) | need-node
 	@echo "fetching the JavaScript libraries"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -40,7 +42,7 @@ $(API): $(shell find protocol internal/api im invite -name '*.go') | need-go
 	@echo "describing the verbs for the SDK (the first time this compiles everything: a minute or two)"
 	@$(GO) run ./cmd/beckon openapi > $@.new && mv $@.new $@
 
-$(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts) sdk/js/generate.mjs sdk/js/tsconfig.json sdk/js/tsconfig.build.json
+$(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts sdk/js/src/native/*.ts) sdk/js/generate.mjs sdk/js/tsconfig.json sdk/js/tsconfig.build.json
 	@echo "building the SDK"
 	@cd sdk/js && node generate.mjs openapi.json && rm -rf dist && npx tsc -p tsconfig.build.json
 
@@ -67,7 +69,7 @@ nodes: $(BIN) $(CLUSTER) | need-postgres ## Run three nodes with PostgreSQL and 
 dev: $(BIN) ## Run a server for trying out, with its data in ./beckon-data
 	@exec $(BIN) dev $(ARGS)
 
-test: test-go test-js e2e test-nodes ## Run every test: Go packages, the program with faults, the SDKs, the scenes in Chromium, and these on three nodes
+test: test-go test-js test-native e2e test-nodes ## Run every test: Go packages, the program with faults, the SDKs, the React Native example, the scenes in Chromium, and these on three nodes
 
 test-go: | need-go need-postgres
 	@echo "testing the Go packages, with the race detector"
@@ -94,6 +96,18 @@ test-js: $(BIN)
 	@cd sdk/js && npm test --silent && node size.mjs
 	@echo "testing the examples in TypeScript"
 	@$(GO) test -count=1 -run TestTypeScript ./test/examples
+
+$(NATIVE_MODULES): $(NATIVE)/package.json $(NATIVE)/package-lock.json | $(SDK)
+	@echo "fetching the libraries of the React Native example (245 MB)"
+	@cd $(NATIVE) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-native: $(SDK) $(NATIVE_MODULES) ## Check the React Native example: types against the real libraries, bundles by Metro for both platforms, bytecode by Hermes' compiler
+	@cd $(NATIVE) && rm -rf node_modules/beckon/dist && cp -r ../../sdk/js/dist ../../sdk/js/package.json node_modules/beckon
+	@echo "checking the types of the React Native example"
+	@cd $(NATIVE) && npm run check --silent
+	@echo "bundling the React Native example for Android and iOS (the first time one to two minutes, then 20 s)"
+	@cd $(NATIVE) && npm run bundle --silent
 
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
 	@echo "testing the scenes in a browser"

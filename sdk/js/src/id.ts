@@ -1,6 +1,12 @@
+/** Fills bytes at random. React Native has no crypto; the IDs need to be unique, not secret. */
+function fill(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const { crypto } = globalThis as { crypto?: Crypto };
+  return crypto?.getRandomValues?.(bytes) ?? bytes.map(() => Math.floor(Math.random() * 256));
+}
+
 /** Returns a new ID, for invitations, messages and requests. */
 export function newID(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const bytes = fill(new Uint8Array(16));
   new DataView(bytes.buffer).setUint32(0, Math.floor(Date.now() / 0x10000));
   new DataView(bytes.buffer).setUint16(4, Date.now() & 0xffff);
   bytes[6] = 0x70 | (bytes[6]! & 0x0f); // version 7 of RFC 9562, which sorts by time

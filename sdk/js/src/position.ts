@@ -82,8 +82,14 @@ export async function ownerOf(token: string): Promise<{ userID: string; deviceID
   }
 }
 
+/** Decodes base64 and UTF-8. Without deflate it needs no streams, which React Native has not. */
 async function unpack(text: string, pattern: RegExp, by: (c: string) => string, deflated = false): Promise<string> {
-  const bytes = Uint8Array.from(atob(text.replace(pattern, by)), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream();
-  return new Response(deflated ? stream.pipeThrough(new DecompressionStream('deflate')) : stream).text();
+  const binary = atob(text.replace(pattern, by));
+  if (!deflated) return decodeURIComponent(binary.replace(/[^]/g, (c) => `%${hex(c.charCodeAt(0))}`));
+  const stream = new Blob([Uint8Array.from(binary, (c) => c.charCodeAt(0))]).stream();
+  return new Response(stream.pipeThrough(new DecompressionStream('deflate'))).text();
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
 }

@@ -1,12 +1,9 @@
 // Web Push, for calls while no page is open: the page registers the browser, the service worker shows notifications.
 import type { Client } from './client.js';
 import { BeckonError, Code } from './error.js';
-import type { Schemas } from './schema.js';
 
 export { BeckonError, Code };
-
-/** The payload of a push. */
-export type Push = Schemas['PushNotice'];
+export { ackPushTest, answerPush, type Push, type PushAnswer } from './push-answer.js';
 
 function bytes(text: string): Uint8Array<ArrayBuffer> {
   const raw = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
@@ -46,37 +43,4 @@ export async function enablePush(
 export async function disablePush(client: Client, registration: ServiceWorkerRegistration): Promise<void> {
   await client.deletePushToken({ provider: 'webPush' });
   await (await registration.pushManager.getSubscription())?.unsubscribe();
-}
-
-/**
- * Answers the invitation of a push, or reports that it rings. It needs no connection and no sign-in: the push carries a
- * token for that one invitation.
- */
-export async function answerPush(
-  push: Push,
-  action: 'accept' | 'reject' | 'ring',
-  more: { data?: string; reason?: string } = {},
-  server = '',
-): Promise<void> {
-  await post(push, action, { inviteID: push.signaling?.inviteID ?? '', ...more }, server);
-}
-
-/**
- * Acknowledges a test push: the result of the test then says that this device has it. It needs no connection and no
- * sign-in, as answerPush.
- */
-export async function ackPushTest(push: Push, server = ''): Promise<void> {
-  await post(push, 'ackPushTest', { testID: push.testID ?? '' }, server);
-}
-
-/** Calls a method with the token of a push. */
-async function post(push: Push, method: string, request: object, server: string): Promise<void> {
-  const res = await fetch(`${server}/v1/${method}`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${push.answerToken ?? ''}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify(request),
-  });
-  if (res.ok) return;
-  const refusal = (await res.json().catch(() => undefined)) as Schemas['Error'] | undefined;
-  throw new BeckonError(refusal ?? { code: Code.Timeout, message: `the server answered ${res.status}` });
 }

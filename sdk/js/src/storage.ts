@@ -1,5 +1,9 @@
 /** Storage keeps short strings by key, like localStorage. */
-export type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
+export interface Storage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
 
 /** storageOf returns the storage of the page with this name; undefined if it is missing or not permitted. */
 export function storageOf(name: 'localStorage' | 'sessionStorage'): Storage | undefined {

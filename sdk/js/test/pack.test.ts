@@ -76,6 +76,7 @@ test('all code blocks of the documents compile strictly and build with Vite', ()
     'errors',
     'files',
     'inbox',
+    'native',
     'quick-start',
     'renew',
     'room',
