@@ -25,6 +25,7 @@ func ladder() []string {
 		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder", "internal/store/reaction",
+		"internal/store/receipt",
 		"internal/store/blocklist", "internal/store/userstate", "internal/store/outbox", "internal/store/admin",
 		"internal/store/retention",
 		"internal/store/personaldata", "internal/store/dump", "internal/store/check", "internal/store/datadir",

@@ -111,6 +111,9 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	case *protocol.ReactionEvent:
 		call2(c.opt.Listener.OnMessageReactions, inbox.Of(c.me(), e.From, e.To, e.GroupID), e.Changes)
 	case *protocol.TypingEvent:
+		if e.From == c.me() {
+			break // another device of this user
+		}
 		call3(c.opt.Listener.OnTyping, inbox.Of(c.me(), e.From, e.To, e.GroupID), e.From, !e.Stopped)
 	case *protocol.ConversationEvent:
 		c.refreshNew(c.inbox.Conversation(e, seq))

@@ -52,7 +52,7 @@ type ReactionUsersResponse struct {
 	Next  string         `json:"next,omitempty"`
 }
 
-// ReactionUser is a user with their reactions to a message, the first one first.
+// ReactionUser is a user with their reactions to a message.
 type ReactionUser struct {
 	UserID    string   `json:"userID"`
 	Reactions []string `json:"reactions"`

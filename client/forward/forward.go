@@ -31,28 +31,28 @@ func One(m *protocol.Message) (protocol.Body, error) {
 // Merged returns the content of one message that quotes others as text, in their order: at most 300, and as many as fit
 // into 12 KiB. Files are quoted by name, revoked messages and call records are left out.
 func Merged(title string, messages []protocol.Message) (protocol.Body, error) {
+	if title == "" {
+		return protocol.Body{}, errors.New("the title of a merged message is missing")
+	}
 	merged := &protocol.MergedElem{Title: title}
-	size := len(title) + 200
 	for i := range messages {
 		m := &messages[i]
 		if m.Revoked || m.Call != nil || len(merged.Messages) == maxMessages {
 			continue
 		}
+		next := *merged
 		q := protocol.Quoted{From: m.From, Time: m.Time, Type: m.MessageType, Text: shorten(Preview(&m.Body))}
-		quoted, err := json.Marshal(q)
+		if next.Messages = append(next.Messages, q); len(next.Abstracts) < maxAbstracts {
+			next.Abstracts = append(next.Abstracts, q.From+": "+q.Text)
+		}
+		encoded, err := json.Marshal(protocol.Body{Merged: &next})
 		if err != nil {
 			return protocol.Body{}, err
 		}
-		line := q.From + ": " + q.Text
-		if size += len(quoted) + 1; len(merged.Abstracts) < maxAbstracts {
-			size += 2*len(line) + 3
-		}
-		if size > im.MaxData {
+		if len(encoded) > im.MaxData {
 			break
 		}
-		if merged.Messages = append(merged.Messages, q); len(merged.Abstracts) < maxAbstracts {
-			merged.Abstracts = append(merged.Abstracts, line)
-		}
+		merged = &next
 	}
 	if len(merged.Messages) == 0 {
 		return protocol.Body{}, ErrNoContent

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/beckon-im/beckon/client/repeat"
 	"github.com/beckon-im/beckon/protocol"
@@ -22,36 +23,49 @@ type File struct {
 	// MediaType is used if the media type cannot be detected from the content. Default: application/octet-stream.
 	MediaType string
 	Body      io.Reader
-	// OnProgress is called with the number of bytes sent so far, from the goroutine of the call. Default: none.
+	// OnProgress is called with the number of bytes sent so far, from another goroutine, and not after the return.
+	// Default: none.
 	OnProgress func(sent int64)
 }
 
-// counter reports the bytes that were read.
+// counter reports the bytes that were read, until its end.
 type counter struct {
-	io.Reader
-	sent int64
-	f    func(int64)
+	io.ReadCloser
+	f func(int64)
+
+	mu    sync.Mutex
+	sent  int64 // mu guards this and ended
+	ended bool
 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	if n > 0 {
+	n, err := c.ReadCloser.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > 0 && !c.ended {
 		c.sent += int64(n)
 		c.f(c.sent)
 	}
 	return n, err
 }
 
+func (c *counter) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+}
+
 // Send uploads a file to the address of a server. Errors of the server are *protocol.Error.
 func Send(ctx context.Context, server, token string, f File) (res protocol.UploadResponse, err error) {
-	body := f.Body
-	if f.OnProgress != nil {
-		body = &counter{Reader: body, f: f.OnProgress}
-	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		server+"/v1/files?"+url.Values{"kind": {f.Kind}, "name": {f.Name}}.Encode(), body)
+		server+"/v1/files?"+url.Values{"kind": {f.Kind}, "name": {f.Name}}.Encode(), f.Body)
 	if err != nil {
 		return res, err
+	}
+	if f.OnProgress != nil && req.Body != nil {
+		c := &counter{ReadCloser: req.Body, f: f.OnProgress}
+		defer c.end()
+		req.Body = c
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if f.MediaType != "" {

@@ -183,7 +183,7 @@ func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.Messa
 	}
 	res, err := respond(m.Body, c.store.Now())
 	if err == nil && len(res.Message.Reactions) > 0 {
-		res.Mine, err = c.ownReactions(ctx, p, m)
+		res.Mine, err = c.ownReactions(ctx, m, by.UserID)
 	}
 	return res, err
 }

@@ -3,9 +3,8 @@ package chat
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
@@ -14,9 +13,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Limits of reactions: bytes of one, different ones to a message, and changes in one record.
+// Limits of reactions: different ones to a message, and changes in one record.
 const (
-	maxReaction  = 64
 	maxReactions = 20
 	maxChanges   = 100
 )
@@ -59,69 +57,98 @@ func (c *Chat) RemoveReaction(_ context.Context, by rpc.Caller,
 func (c *Chat) react(by rpc.Caller, req protocol.ReactionRequest, remove bool) (t rpc.Txn[protocol.ReactionResponse],
 	err error) {
 	p, err := parseConversation(by, req.ConversationID)
-	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID), checkReaction(req.Reaction)); err != nil {
+	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID), im.CheckReaction(req.Reaction)); err != nil {
 		return t, err
 	}
-	key := txn.ReactionKey{Topic: p.topic(), ID: req.MessageID, UserID: by.UserID, Reaction: req.Reaction}
+	r := &reacting{conversation: p, req: req, remove: remove}
 	t.Reads = p.reads()
 	t.Reads.Messages = p.messages(req.MessageID)
-	t.Reads.Reactions = []txn.ReactionKey{key}
-	t.Decide = func(tx *txn.Tx) (res protocol.ReactionResponse, err error) {
-		v, err := p.load(tx, req.MessageID)
-		if err == nil {
-			err = c.mayReact(tx, p, v)
-		}
-		if err != nil {
-			return res, err
-		}
-		change := protocol.ReactionChange{MessageID: req.MessageID, UserID: by.UserID, Reaction: req.Reaction,
-			Removed: remove, Count: reaction.Count(v.msg.Reactions, req.Reaction), Version: v.msg.ReactionVersion}
-		res.ServerTime = tx.Now
-		if tx.Reaction(key) != remove {
-			res.ReactionChange, res.Repeat = change, true
-			return res, nil
-		}
-		if !remove && change.Count == 0 && len(v.msg.Reactions) >= maxReactions {
-			return res, &im.Error{Code: im.CodeTooMany, Field: "reaction",
-				Message: fmt.Sprintf("the message has %d different reactions already; use one of them", maxReactions)}
-		}
-		step := int64(1)
-		if remove {
-			step = -1
-		}
-		change.Count, change.Version = change.Count+step, change.Version+1
-		v.msg.Reactions = reaction.Change(v.msg.Reactions, req.Reaction, step)
-		v.msg.ReactionVersion = change.Version
-		p.putReaction(tx, v, change)
-		res.ReactionChange = change
-		return res, nil
+	for _, k := range t.Reads.Messages {
+		t.Reads.Reactions = append(t.Reads.Reactions, r.key(k.Topic))
+	}
+	t.Decide = func(tx *txn.Tx) (protocol.ReactionResponse, error) { return r.decide(tx, c) }
+	t.After = func(res protocol.ReactionResponse, err error) (protocol.ReactionResponse, error) {
+		by.CountRows(r.written / bytesPerRow)
+		return res, err
 	}
 	return t, nil
 }
 
-// checkReaction validates a reaction: 1–64 bytes of printable UTF-8 without spaces. Joiners and selectors of emoji
-// count as printable.
-func checkReaction(s string) error {
-	switch {
-	case s == "":
-		return im.Bad("reaction", "is missing")
-	case len(s) > maxReaction:
-		return &im.Error{Code: im.CodeTooLong, Field: "reaction",
-			Message: fmt.Sprintf("reaction is %d bytes long; the limit is %d", len(s), maxReaction)}
-	case !utf8.ValidString(s):
-		return im.Bad("reaction", "is not UTF-8")
-	}
-	for _, r := range s {
-		if !unicode.IsGraphic(r) && !joinsEmoji(r) || unicode.IsSpace(r) {
-			return im.Bad("reaction", "has a space or a control character")
-		}
-	}
-	return nil
+// reacting adds or removes one reaction.
+type reacting struct {
+	conversation
+	req     protocol.ReactionRequest
+	remove  bool
+	written int // bytes of messages
 }
 
-// joinsEmoji reports whether a character without a picture of its own is part of emoji: the zero-width joiner, and the
-// tags of regional flags.
-func joinsEmoji(r rune) bool { return r == '\u200d' || r >= 0xe0020 && r <= 0xe007f }
+func (r *reacting) key(topic string) txn.ReactionKey {
+	return txn.ReactionKey{Topic: topic, ID: r.req.MessageID, UserID: r.by.UserID, Reaction: r.req.Reaction}
+}
+
+// decide changes each copy of the message by itself: they differ when one of two users has blocked the other silently.
+// The copies have one version, so that both users can order the changes.
+func (r *reacting) decide(tx *txn.Tx, c *Chat) (res protocol.ReactionResponse, err error) {
+	v, err := r.load(tx, r.req.MessageID)
+	if err == nil {
+		err = c.mayReact(tx, r.conversation, v)
+	}
+	if err != nil {
+		return res, err
+	}
+	res.ServerTime = tx.Now
+	res.ReactionChange = r.change(&v.msg)
+	if tx.Reaction(r.key(v.copies[0].Topic)) != r.remove {
+		res.Repeat = true
+		return res, nil
+	}
+	if !r.remove && res.Count == 0 && len(v.msg.Reactions) >= maxReactions {
+		return res, &im.Error{Code: im.CodeTooMany, Field: "reaction",
+			Message: fmt.Sprintf("the message has %d different reactions already; use one of them", maxReactions)}
+	}
+	messages := make([]protocol.Message, len(v.copies))
+	version := int64(0)
+	for i, m := range v.copies {
+		if err := json.Unmarshal(m.Body, &messages[i]); err != nil {
+			return res, im.Internal(err)
+		}
+		version = max(version, messages[i].ReactionVersion+1)
+	}
+	r.written = 0
+	for i, m := range v.copies {
+		if tx.Reaction(r.key(m.Topic)) == r.remove {
+			change := r.put(tx, m, &messages[i], version)
+			if i == 0 {
+				res.ReactionChange = change
+			}
+		}
+	}
+	return res, nil
+}
+
+// change describes the reaction in its present state.
+func (r *reacting) change(m *protocol.Message) protocol.ReactionChange {
+	return protocol.ReactionChange{MessageID: r.req.MessageID, UserID: r.by.UserID, Reaction: r.req.Reaction,
+		Removed: r.remove, Count: reaction.Count(m.Reactions, r.req.Reaction), Version: m.ReactionVersion}
+}
+
+// put changes one copy of the message, and announces the change on its timeline.
+func (r *reacting) put(tx *txn.Tx, m *txn.Message, v *protocol.Message, version int64) protocol.ReactionChange {
+	step := int64(1)
+	if r.remove {
+		step = -1
+	}
+	v.Reactions, v.ReactionVersion = reaction.Change(v.Reactions, r.req.Reaction, step), version
+	change := r.change(v)
+	m.Body, m.Version = rpc.Encode(v), m.Version+1
+	r.written += len(m.Body)
+	tx.PutMessage(*m)
+	tx.PutReaction(txn.Reaction{ReactionKey: r.key(m.Topic), At: tx.Now, Gone: r.remove})
+	tx.Append(m.Topic, txn.Draft{Device: r.by.Origin(), Audience: m.Audience, Body: &reactions{
+		protocol.ReactionEvent{Type: protocol.TypeReactions, From: v.From, To: v.To, GroupID: v.GroupID,
+			Changes: []protocol.ReactionChange{change}, Time: tx.Now}, m.Audience}})
+	return change
+}
 
 // mayReact returns an error unless the caller may react to a message: as for sending one. With silent blocks, the copy
 // of a user who blocks the caller stays unchanged.
@@ -145,54 +172,35 @@ func (c *Chat) mayReact(tx *txn.Tx, p conversation, v *changed) error {
 	return nil
 }
 
-// putReaction writes a message with its changed reactions to each timeline, and announces the change.
-func (p conversation) putReaction(tx *txn.Tx, v *changed, change protocol.ReactionChange) {
-	body := rpc.Encode(v.msg)
-	p.by.CountRows(len(v.copies) * len(body) / bytesPerRow)
-	for _, m := range v.copies {
-		m.Body, m.Version = body, m.Version+1
-		tx.PutMessage(*m)
-		tx.PutReaction(txn.Reaction{ReactionKey: txn.ReactionKey{Topic: m.Topic, ID: m.ID, UserID: change.UserID,
-			Reaction: change.Reaction}, At: tx.Now, Gone: change.Removed})
-		tx.Append(m.Topic, txn.Draft{Device: p.by.Origin(), Audience: m.Audience, Body: &reactions{
-			protocol.ReactionEvent{Type: protocol.TypeReactions, From: v.msg.From, To: v.msg.To, GroupID: v.msg.GroupID,
-				Changes: []protocol.ReactionChange{change}, Time: tx.Now}, m.Audience}})
-	}
-}
-
 // addOwnReactions adds the caller's reactions to entries of a conversation.
 func (c *Chat) addOwnReactions(ctx context.Context, p conversation, entries []protocol.Entry) error {
-	has := func(e *protocol.Entry) bool { return bytes.Contains(e.Event, []byte(`"reactions":[`)) }
-	part := reaction.Part{Topic: p.topic(), Peer: p.column()}
+	at := map[string]int{} // entries by message
+	var messages []string
 	for i := range entries {
-		if e := &entries[i]; has(e) {
-			if part.To == 0 {
-				part.From, part.To = e.Seq, e.Seq
-			}
-			part.From, part.To = min(part.From, e.Seq), max(part.To, e.Seq)
+		if !bytes.Contains(entries[i].Event, []byte(`"reactions":[`)) {
+			continue
+		}
+		if m, err := respond(entries[i].Event, 0); err == nil {
+			at[m.Message.MessageID] = i
+			messages = append(messages, m.Message.MessageID)
 		}
 	}
-	if part.To == 0 {
+	if len(messages) == 0 {
 		return nil
 	}
-	own, err := reaction.Own(ctx, c.store, part, p.by.UserID)
+	own, err := reaction.Own(ctx, c.store, p.topic(), p.by.UserID, messages)
 	if err != nil {
 		return im.Internal(err)
 	}
-	for i := range entries {
-		if e := &entries[i]; has(e) {
-			if m, err := respond(e.Event, 0); err == nil {
-				e.Mine = own[m.Message.MessageID]
-			}
-		}
+	for id, i := range at {
+		entries[i].Mine = own[id]
 	}
 	return nil
 }
 
 // ownReactions returns the caller's reactions to a message.
-func (c *Chat) ownReactions(ctx context.Context, p conversation, m *txn.Message) ([]string, error) {
-	own, err := reaction.Own(ctx, c.store, reaction.Part{Topic: m.Topic, Peer: p.column(), From: m.Seq, To: m.Seq},
-		p.by.UserID)
+func (c *Chat) ownReactions(ctx context.Context, m *txn.Message, user string) ([]string, error) {
+	own, err := reaction.Own(ctx, c.store, m.Topic, user, []string{m.ID})
 	if err != nil {
 		return nil, im.Internal(err)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/receipt"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -176,15 +176,15 @@ func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.Reade
 		return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
 			Message: "only the sender of a message may list its readers"}
 	}
-	var list []store.Reader
+	var list []receipt.Reader
 	if req.Unread {
 		var g *im.Group
 		if g, err = c.store.Group(ctx, req.GroupID); err == nil && g != nil {
 			by.CountRows(g.Members) // the query passes over the readers of the message
-			list, err = c.store.NonReaders(ctx, req.GroupID, m, req.After, limit)
+			list, err = receipt.NonReaders(ctx, c.store, req.GroupID, m, req.After, limit)
 		}
 	} else {
-		list, err = c.store.Readers(ctx, m.Topic, m.ID, req.After, limit)
+		list, err = receipt.Readers(ctx, c.store, m, req.After, limit)
 	}
 	if err != nil {
 		return res, im.Internal(err)

@@ -19,27 +19,35 @@ const (
 	typingKnown   = 50_000
 )
 
-// typing holds the times of the last typing events, by user and conversation. Without an entry an event is sent.
-type typing struct{ last *lru.Cache[typingKey, int64] }
+// typing holds the last typing events, by user and conversation. Without an entry an event is sent.
+type typing struct {
+	last *lru.Cache[typingKey, typingState]
+}
 
 type typingKey struct{ user, conversation string }
 
+// typingState is the time of the last event in milliseconds, and whether it still holds.
+type typingState struct {
+	at    int64
+	holds bool
+}
+
 func newTyping() *typing {
-	last, _ := lru.New[typingKey, int64](typingKnown) // fails only for a size below one
+	last, _ := lru.New[typingKey, typingState](typingKnown) // fails only for a size below one
 	return &typing{last}
 }
 
-// take reports whether an event may be sent at now. Stopped follows a start without a pause, once.
+// take reports whether an event may be sent at now, and notes it. An end follows its start without a pause, once.
 func (t *typing) take(k typingKey, stopped bool, now int64) bool {
 	last, known := t.last.Get(k)
-	if stopped {
-		t.last.Remove(k)
-		return known && now-last < protocol.TypingTime
-	}
-	if known && now-last < typingPause {
+	if stopped && !(known && last.holds && now-last.at < protocol.TypingTime) || !stopped && known &&
+		now-last.at < typingPause {
 		return false
 	}
-	t.last.Add(k, now)
+	if !stopped {
+		last.at = now
+	}
+	t.last.Add(k, typingState{last.at, !stopped})
 	return true
 }
 
@@ -50,7 +58,8 @@ func (c *Chat) SendTyping(_ context.Context, by rpc.Caller,
 	if err != nil {
 		return t, err
 	}
-	if !c.typing.take(typingKey{by.UserID, req.ConversationID}, req.Stopped, c.store.Now()) {
+	k := typingKey{by.UserID, req.ConversationID}
+	if !c.typing.take(k, req.Stopped, c.store.Now()) {
 		t.Decide = func(tx *txn.Tx) (protocol.TypingResponse, error) {
 			return protocol.TypingResponse{ServerTime: tx.Now}, nil
 		}
@@ -61,36 +70,41 @@ func (c *Chat) SendTyping(_ context.Context, by rpc.Caller,
 		res := protocol.TypingResponse{ServerTime: tx.Now}
 		e := protocol.TypingEvent{Type: protocol.TypeTyping, From: by.UserID, To: p.peer, GroupID: p.groupID,
 			Stopped: req.Stopped, Time: tx.Now}
-		topic, reaches, err := c.typingTopic(tx, p)
-		if err != nil || !reaches {
-			return res, err
+		topic, sent, err := c.typingTopic(tx, p)
+		if err == nil && topic != "" {
+			tx.Append(topic, txn.Draft{Device: by.Origin(), Online: true, Body: &rpc.Event{Value: e}})
 		}
-		tx.Append(topic, txn.Draft{Device: by.Origin(), Online: true, Body: &rpc.Event{Value: e}})
-		res.Sent = true
-		return res, nil
+		res.Sent = sent
+		return res, err
+	}
+	t.After = func(res protocol.TypingResponse, err error) (protocol.TypingResponse, error) {
+		if err != nil {
+			c.typing.last.Remove(k) // the next call is refused with the same error
+		}
+		return res, err
 	}
 	return t, nil
 }
 
-// typingTopic returns the timeline of those who see the caller typing. reaches is false in large groups, and towards a
-// user who silently blocks the caller.
-func (c *Chat) typingTopic(tx *txn.Tx, p conversation) (topic string, reaches bool, err error) {
+// typingTopic returns the timeline of those who see the caller typing; empty = none. sent is what the caller is told: a
+// silent block is not shown.
+func (c *Chat) typingTopic(tx *txn.Tx, p conversation) (topic string, sent bool, err error) {
 	if p.groupID != "" {
 		g, me, err := p.member(tx)
 		if err == nil {
 			err = g.MaySpeak(me, tx.Now)
 		}
-		if err != nil {
+		if err != nil || g.Members > typingMembers {
 			return "", false, err
 		}
-		return p.topic(), g.Members <= typingMembers, nil
+		return p.topic(), true, nil
 	}
 	if tx.Contact(p.peer, p.by.UserID).Blocks() {
 		if !c.opt.DropBlocked {
 			return "", false, &im.Error{Code: im.CodeBlocked, Field: "conversationID",
 				Message: p.peer + " does not accept messages from you"}
 		}
-		return "", false, nil
+		return "", true, nil
 	}
 	return im.UserTopic(p.peer), true, nil
 }

@@ -214,29 +214,6 @@ func scanGroupConversation(row sqldb.Row) (d *ConversationState, err error) {
 	return d, err
 }
 
-// Reader is a user with the time of their read receipt.
-type Reader struct {
-	UserID string
-	At     int64 // milliseconds; 0 = none
-}
-
-func scanReader(row sqldb.Row) (*Reader, error) {
-	var p Reader
-	return &p, row.Scan(&p.UserID, &p.At)
-}
-
-// Readers reads a page of the users with a read receipt for a message of a group.
-func (s *Store) Readers(ctx context.Context, topic, msg, after string, limit int) ([]Reader, error) {
-	return sqldb.All(ctx, s.db, scanReader, queries.Text("Readers"), topic, msg, after, limit)
-}
-
-// NonReaders reads a page of the members without a receipt for a message of a group that they could read.
-func (s *Store) NonReaders(ctx context.Context, group string, m *txn.Message, after string, limit int) ([]Reader,
-	error) {
-	return sqldb.All(ctx, s.db, scanReader, queries.Text("NonReaders"),
-		group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
-}
-
 // Found is a result of a search.
 type Found struct {
 	ID    int64 // for the next page; older messages have smaller ones

@@ -90,6 +90,9 @@ func (t *trimming) read(ctx context.Context, topics []string, before int64) erro
 // write removes the records with the words, receipts, reactions, deletions and files of their
 // messages.
 func (t *trimming) write(ctx context.Context) error {
+	if all, err := t.removeReactions(ctx); err != nil || !all {
+		return err
+	}
 	var messages, floors []any
 	for i := range t.spans {
 		p := &t.spans[i]
@@ -119,13 +122,35 @@ func (t *trimming) write(ctx context.Context) error {
 			}
 		}
 	}
-	for _, q := range []string{queries.Text("ReceiptsRemove"), queries.Text("ReactionsRemove"),
-		queries.Text("FileHoldersRelease")} {
-		if err := t.sess.Write(ctx, q, 2, messages); err != nil {
-			return err
-		}
+	if err := t.sess.Write(ctx, queries.Text("ReceiptsRemove"), 2, messages); err != nil {
+		return err
 	}
-	return nil
+	return t.sess.Write(ctx, queries.Text("FileHoldersRelease"), 2, messages)
+}
+
+// reactionsDue is the limit of the query ReactionsDue.
+const reactionsDue = 200
+
+// removeReactions removes reactions to the messages. With more of them the messages stay for a later unit.
+func (t *trimming) removeReactions(ctx context.Context) (all bool, err error) {
+	var messages, keys []any
+	for i := range t.spans {
+		messages = append(messages, t.spans[i].messages...)
+	}
+	if err := t.sess.SelectIn(ctx, queries.Text("ReactionsDue"), 2, messages, func(row sqldb.Row) error {
+		var k [4]string
+		err := row.Scan(&k[0], &k[1], &k[2], &k[3])
+		keys = append(keys, k[0], k[1], k[2], k[3])
+		return err
+	}); err != nil {
+		return false, err
+	}
+	if err := t.sess.Sync(ctx); err != nil {
+		return false, err
+	}
+	all = len(keys) < 4*reactionsDue
+	t.more = t.more || !all
+	return all, t.sess.Write(ctx, queries.Text("ReactionsRemove"), 4, keys)
 }
 
 // writeEmpty notes the state of a timeline from which nothing is removed. A row that was only a lock is removed.

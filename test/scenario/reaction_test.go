@@ -228,7 +228,7 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	ctx := t.Context()
 	watchers := map[string]*watcher{}
 	devices := map[string]*client.Client{}
-	for _, d := range []string{"ann/1", "ann/2", "bob/1", "cem/1"} {
+	for _, d := range []string{"ann/1", "ann/2", "bob/1", "bob/2", "cem/1"} {
 		user, device, _ := strings.Cut(d, "/")
 		watchers[d] = &watcher{moved: make(chan struct{})}
 		devices[d] = house.Device(user, device, watchers[d].listener())
@@ -267,6 +267,7 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 		{protocol.TypingRequest{ConversationID: "group_g"}, true},
 		{protocol.TypingRequest{ConversationID: "c2c_ann", Stopped: true}, true},
 		{protocol.TypingRequest{ConversationID: "c2c_ann", Stopped: true}, false},
+		{protocol.TypingRequest{ConversationID: "c2c_ann"}, false},
 	} {
 		if res, err := bob.SendTyping(ctx, c.req); err != nil || res.Sent != c.sent && *nodes == 1 {
 			t.Errorf("typing %+v: %+v, %v", c.req, res, err)
@@ -277,6 +278,7 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	watchers["ann/2"].wait(t, both...)
 	watchers["cem/1"].wait(t, append(group, "group_g bob true")...)
 	watchers["bob/1"].wait(t)
+	watchers["bob/2"].wait(t, "c2c_ann m1 bob +1 false 1", "group_g m2 bob +1 false 1", "group_g m2 bob +1 true 0")
 }
 
 // TestManyReact: a hundred members react to one message at once; the counts are theirs, and each device is told all.
@@ -325,6 +327,66 @@ func TestManyReact(t *testing.T) {
 		case <-moved:
 		case <-limit:
 			t.Fatalf("told were %d reactions of %d", len(have), len(told))
+		}
+	}
+}
+
+// TestReactionsBehindASilentBlock: with silent blocks, each of two users has a copy of the message of their own. What
+// one of them does never reaches the copy of the other, and the block is not shown.
+func TestReactionsBehindASilentBlock(t *testing.T) {
+	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{DropBlocked: true})}
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", MessageID: "m",
+		Body: protocol.Body{Text: "hi"}}, nil)
+	s.act("bob", "addToBlackList", protocol.UsersRequest{UserIDList: []string{"ann"}}, nil)
+	var res protocol.ReactionResponse
+	s.act("ann", "addMessageReaction", react("c2c_bob", "m", "x"), &res)
+	s.act("ann", "modifyMessage", map[string]any{"conversationID": "c2c_bob", "messageID": "m", "text": "unseen"}, nil)
+	var typing protocol.TypingResponse
+	if s.act("ann", "sendTyping", protocol.TypingRequest{ConversationID: "c2c_bob"}, &typing); !typing.Sent {
+		t.Error("typing shows the block")
+	}
+	s.act("bob", "addMessageReaction", react("c2c_ann", "m", "y"), nil)
+	check := func(user, conversation, text, want string) {
+		t.Helper()
+		var got protocol.MessageResponse
+		s.act(user, "getMessage", protocol.MessageRequest{ConversationID: conversation, MessageID: "m"}, &got)
+		if have := s.reactionsOf(user, conversation, "m"); have != want || got.Message.Text != text {
+			t.Errorf("%s reads %q with %q, want %q with %q", user, got.Message.Text, have, text, want)
+		}
+	}
+	check("ann", "c2c_bob", "unseen", "x1 y1 mine x")
+	check("bob", "c2c_ann", "hi", "y1 mine y")
+	s.act("bob", "deleteFromBlackList", protocol.UsersRequest{UserIDList: []string{"ann"}}, nil)
+	s.act("ann", "addMessageReaction", react("c2c_bob", "m", "z"), &res)
+	check("ann", "c2c_bob", "unseen", "x1 y1 z1 mine x z")
+	check("bob", "c2c_ann", "hi", "y1 z1 mine y")
+	if s.act("ann", "removeMessageReaction", react("c2c_bob", "m", "x"), &res); res.Count != 0 || res.Repeat {
+		t.Errorf("removed: %+v", res)
+	}
+	check("ann", "c2c_bob", "unseen", "y1 z1 mine z")
+	check("bob", "c2c_ann", "hi", "y1 z1 mine y")
+}
+
+// TestOwnReactionsFarApart: a page shows the reader's reactions also where it skips many messages of others.
+func TestOwnReactionsFarApart(t *testing.T) {
+	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6})}
+	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
+		MemberList: []string{"bob", "cem"}}, nil)
+	send := func(id string, to ...string) {
+		s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: id, Body: protocol.Body{Text: id},
+			MessageOptions: protocol.MessageOptions{ReceiverList: to}}, nil)
+	}
+	send("first")
+	for i := range 1100 {
+		send(fmt.Sprint("aside", i), "cem")
+	}
+	send("last")
+	for _, id := range []string{"first", "last"} {
+		s.act("bob", "addMessageReaction", react("group_g", id, "+1"), nil)
+	}
+	for _, id := range []string{"first", "last"} {
+		if got := s.reactionsOf("bob", "group_g", id); got != "+11 mine +1" {
+			t.Errorf("bob reads %q at %s", got, id)
 		}
 	}
 }

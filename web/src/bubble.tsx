@@ -1,15 +1,18 @@
 // One message: its content, the message that it replies to, its reactions, and its actions.
 import { useEffect, useRef, useState, type ReactNode } from 'react';
-import type { Schemas } from 'beckon';
+import { BeckonError, type Schemas } from 'beckon';
 import { forward, type Timeline } from 'beckon/inbox';
 import { describe, when, type Line } from './history.js';
 import { Button, Dialog, Icon, Name } from './ui.js';
-import { duration, useName, useObservable, useSession } from './use.js';
+import { duration, useEvent, useName, useObservable, useSession } from './use.js';
 
 type Message = Schemas['Message'];
 
 /** The reactions that the menu offers. */
 const offered = ['👍', '❤️', '😂', '😮', '😢', '🙏'];
+
+/** Codes of messages that this user cannot read any more. */
+const gone = new Set([10007, 10010, 10030]);
 
 /** Height of the bar of actions with the page's header, in pixels: nearer to the top it opens downwards. */
 const barHeight = 360;
@@ -111,17 +114,23 @@ function Quote({ messageID, timeline }: { messageID: string; timeline: Timeline 
   const [loaded, set] = useState<Message>();
   const [missing, setMissing] = useState(false);
   const here = Boolean(shown);
+  const [round, setRound] = useState(0); // of loads
+  const again = (changed: string): void => {
+    if (changed === messageID) setRound(round + 1);
+  };
+  useEvent('onMessageRevoked', (e) => again(e.messageID));
+  useEvent('onMessageModified', (e) => again(e.message.messageID));
   useEffect(() => {
     if (here) return;
     let current = true;
     s.quoted(conversationID, messageID).then(
       (m) => current && set(m),
-      () => current && setMissing(true),
+      (err: unknown) => current && setMissing(err instanceof BeckonError && gone.has(err.code)),
     );
     return () => {
       current = false;
     };
-  }, [s, here, conversationID, messageID]);
+  }, [s, here, conversationID, messageID, round]);
   const m = (shown?.event as Message | undefined) ?? loaded;
   const open = (): void => document.getElementById(`m-${messageID}`)?.scrollIntoView({ block: 'center' });
   return (
@@ -162,6 +171,7 @@ function Actions({
     if (!open) return;
     const away = (e: Event): void => {
       if (!(e instanceof KeyboardEvent ? e.key === 'Escape' : !box.current?.contains(e.target as Node))) return;
+      if (e instanceof KeyboardEvent) box.current?.querySelector('button')?.focus();
       setOpen(undefined);
     };
     addEventListener('pointerdown', away);

@@ -1,5 +1,5 @@
 // The composer of a conversation: text with its draft, the message replied to, files with progress, voice messages.
-import { useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { useCallback, useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import type { FileKind, Schemas } from 'beckon';
 import type { Content } from 'beckon/inbox';
 import { canRecord, VoiceRecorder, type Recording } from 'beckon/voice';
@@ -22,7 +22,7 @@ let uploads = 0;
 /** Uploads files and sends them as messages. */
 function useUploads(conversationID: string): {
   list: Sending[];
-  send: (file: Blob, kind: FileKind, name: string, content?: Partial<Schemas['FileElem']>) => Promise<void>;
+  send: (file: Blob, kind: FileKind, name: string, more: { duration?: number; replyTo?: string }) => Promise<void>;
 } {
   const s = useSession();
   const [list, set] = useState<Sending[]>([]);
@@ -30,20 +30,20 @@ function useUploads(conversationID: string): {
     file: Blob,
     kind: FileKind,
     name: string,
-    content: Partial<Schemas['FileElem']> = {},
+    { duration, replyTo }: { duration?: number; replyTo?: string },
   ): Promise<void> => {
     const stop = new AbortController();
     const id = ++uploads;
-    const share = (share: number): void =>
-      set((all) => [...all.filter((u) => u.id !== id), { id, name, share, cancel: () => stop.abort() }]);
-    share(0);
+    const share = (share: number): void => set((all) => all.map((u) => (u.id === id ? { ...u, share } : u)));
+    set((all) => [...all, { id, name, share: 0, cancel: () => stop.abort() }]);
     try {
       const { fileID } = await s.client.uploadFile({
         ...{ body: file, kind, name, signal: stop.signal },
         onProgress: (sent, total) => share(total ? sent / total : 0),
       });
-      const elem = { fileID, ...(name ? { name } : {}), ...content };
-      s.inbox.send(conversationID, { [kind]: elem } as Content).catch(() => undefined); // shown as unsent
+      const elem = { fileID, ...(name ? { name } : {}), ...(duration ? { duration } : {}) };
+      const content = { [kind]: elem, ...(replyTo ? { replyTo } : {}) } as Content;
+      s.inbox.send(conversationID, content).catch(() => undefined); // shown as unsent
     } catch (err) {
       if (!stop.signal.aborted) s.fail(err, 'The file was not sent');
     } finally {
@@ -86,6 +86,7 @@ export function Composer({
     inbox.setDraft(conversationID, words);
     inbox.typing.report(conversationID, words.trim());
   };
+  const reply = replyTo ? { replyTo: replyTo.messageID } : {};
   const send = (e?: FormEvent): void => {
     e?.preventDefault();
     const body = text.trim();
@@ -93,20 +94,21 @@ export function Composer({
     touched.current = true;
     setText('');
     inbox.setDraft(conversationID, '');
-    const reply = replyTo ? { replyTo: replyTo.messageID } : {};
     inbox.send(conversationID, { text: body, ...reply }).catch(() => undefined); // shown as unsent
     onReplied();
   };
-  const attach = (files: Iterable<File>): void => {
-    for (const f of files) void uploads.send(f, f.type.startsWith('image/') ? 'image' : 'file', f.name);
+  const attach = (files: readonly File[]): void => {
+    for (const f of files) void uploads.send(f, f.type.startsWith('image/') ? 'image' : 'file', f.name, reply);
+    if (files.length) onReplied();
   };
   return (
     <div
       className="compose"
       onDragOver={(e) => e.preventDefault()}
       onDrop={(e) => {
+        if (!e.dataTransfer.files.length) return; // text
         e.preventDefault();
-        attach(e.dataTransfer.files);
+        attach([...e.dataTransfer.files]);
       }}
     >
       {replyTo && (
@@ -131,7 +133,9 @@ export function Composer({
         <Recorder
           onEnd={(r) => {
             setRecording(false);
-            if (r) void uploads.send(r.body, 'sound', '', { duration: r.duration });
+            if (!r) return;
+            void uploads.send(r.body, 'sound', '', { duration: r.duration, ...reply });
+            onReplied();
           }}
         />
       ) : (
@@ -155,10 +159,13 @@ export function Composer({
             placeholder="Write a message"
             aria-label="Write a message"
             onChange={(e) => write(e.target.value)}
-            onPaste={(e) => attach(e.clipboardData.files)}
+            onPaste={(e) => {
+              // tables and formatted text come with a picture of themselves
+              if (!e.clipboardData.types.includes('text/plain')) attach([...e.clipboardData.files]);
+            }}
             onKeyDown={(e) => {
               if (e.key === 'Enter' && !e.shiftKey && !e.nativeEvent.isComposing) send();
-              if (e.key === 'Escape') onReplied();
+              if (e.key === 'Escape' && !e.nativeEvent.isComposing) onReplied();
             }}
           />
           {!text.trim() && canRecord() ? (
@@ -178,31 +185,49 @@ function Recorder({ onEnd }: { onEnd: (r: Recording | undefined) => void }): Rea
   const [recorder] = useState(() => new VoiceRecorder());
   const [shown, setShown] = useState(0);
   const [began, setBegan] = useState(false);
-  const ended = useRef(onEnd);
+  const finished = useRef(false); // by the first of Send, Cancel, the limit, an error, and the end of the view
+  const latest = useRef(onEnd);
   useEffect(() => {
-    ended.current = onEnd;
+    latest.current = onEnd;
   });
+  const end = useCallback((r: Recording | undefined): void => {
+    if (!finished.current) latest.current(r);
+    finished.current = true;
+  }, []);
+  const finish = useCallback((): void => {
+    recorder.stop().then(
+      (r) => end(r),
+      () => end(undefined),
+    );
+  }, [recorder, end]);
   useEffect(() => {
     recorder.start().then(
       () => setBegan(true),
       (err: unknown) => {
-        s.fail(err, 'The microphone could not be used');
-        ended.current(undefined);
+        if (!finished.current) s.fail(err, 'The microphone could not be used');
+        end(undefined);
       },
     );
     const timer = setInterval(() => setShown(recorder.duration), 250);
+    const off = recorder.on('onLimit', finish);
     return () => {
+      finished.current = true;
+      off();
       clearInterval(timer);
       recorder.cancel();
     };
-  }, [recorder, s]);
-  const finish = (): void => void recorder.stop().then((r) => ended.current(r));
-  useEffect(() => recorder.on('onLimit', () => void recorder.stop().then((r) => ended.current(r))), [recorder]);
+  }, [recorder, s, end, finish]);
   return (
     <div className="composer recording" role="group" aria-label="Recording a voice message">
       <span className="live" aria-hidden="true" />
       <span role="timer">{duration(shown)}</span>
-      <Button tone="quiet" onClick={() => onEnd(undefined)}>
+      <Button
+        tone="quiet"
+        onClick={() => {
+          finished.current = true;
+          onEnd(undefined);
+        }}
+      >
         Cancel
       </Button>
       <IconButton icon="send" label="Send the voice message" tone="main" disabled={!began} onClick={finish} />

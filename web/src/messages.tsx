@@ -17,7 +17,7 @@ import { Composer } from './composer.js';
 import { linesOf, when, type Line } from './history.js';
 import { reason } from './session.js';
 import { Button, Icon } from './ui.js';
-import { useCall, useObservable, useSession } from './use.js';
+import { useCall, useEvent, useObservable, useSession } from './use.js';
 
 /** Distance from the end, in pixels, within which new messages keep the end in view. */
 const nearEnd = 80;
@@ -29,6 +29,9 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   const { inbox, me } = useSession();
   const [timeline, set] = useState<Timeline>();
   const [reply, setReply] = useState<Schemas['Message']>();
+  useEvent('onMessageRevoked', ({ messageID }) => {
+    if (messageID === reply?.messageID) setReply(undefined);
+  });
   useEffect(() => {
     const t = inbox.timeline(conversationID);
     set(t);

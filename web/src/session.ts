@@ -25,6 +25,9 @@ export interface Action {
   run: () => void;
 }
 
+/** Quoted messages that are kept. */
+const maxQuoted = 500;
+
 /** Returns the server that the page names in <meta name="beckon-server">, else the page's own. */
 function serverOfPage(): string {
   return document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || location.origin;
@@ -73,6 +76,8 @@ export class Session {
     client.on('onUserStatusChanged', (s) => this.online.update((o) => ({ ...o, [s.userID]: s.status === 'online' })));
     client.on('onGroup', () => this.refreshSoon());
     client.on('onReload', () => this.refreshSoon());
+    client.on('onMessageRevoked', (e) => this.#quoted.delete(`${e.conversationID} ${e.messageID}`));
+    client.on('onMessageModified', (e) => this.#quoted.delete(`${e.conversationID} ${e.message.messageID}`));
     this.inbox.on('onConversations', () => {
       if (!this.inbox.loaded && !this.conversations.get()) return;
       this.conversations.set(this.inbox.conversations);
@@ -169,6 +174,7 @@ export class Session {
     if (!load) {
       load = this.client.getMessage({ conversationID, messageID }).then((r) => r.message);
       load.catch(() => this.#quoted.delete(key));
+      if (this.#quoted.size >= maxQuoted) this.#quoted.delete(this.#quoted.keys().next().value!);
       this.#quoted.set(key, load);
     }
     return load;

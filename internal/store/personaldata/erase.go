@@ -166,7 +166,7 @@ func clean(ctx context.Context, sess *sqldb.Session, h *hit, changed map[string]
 func content() []string {
 	return []string{
 		"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions",
-		"customData", "revokeReason", "reactions", "reaction",
+		"customData", "revokeReason", "reactions",
 		"nameCard", "customInfo", "info", "attributes", "nick", "faceURL", "profile",
 	}
 }
@@ -207,6 +207,13 @@ func (s *eraser) walk(v any) {
 			s.walk(e)
 		}
 	case map[string]any:
+		if changes, ok := v["changes"].([]any); ok { // reactions
+			v["changes"] = slices.DeleteFunc(changes, func(c any) bool {
+				of, _ := c.(map[string]any)
+				s.changed = s.changed || of["userID"] == s.user
+				return of["userID"] == s.user
+			})
+		}
 		s.clear(v)
 		for _, e := range v {
 			s.walk(e)

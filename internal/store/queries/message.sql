@@ -20,18 +20,11 @@ ORDER BY user_id, reaction
 LIMIT $4;
 
 -- name: OwnReactions
--- The reactions of the user $5 to the messages of a page of a conversation, of at most $6 records. The limit makes the
--- engines read the page first, and not all reactions of the user. Index: record_history.
-SELECT x.msg, x.reaction
-FROM (
-    SELECT r.topic, r.msg
-    FROM record r
-    WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> '' AND r.seq >= $3 AND r.seq <= $4
-    ORDER BY r.seq
-    LIMIT $6) p
-JOIN reaction x ON x.topic = p.topic AND x.msg = p.msg AND x.user_id = $5
-WHERE p.msg <> ''
-ORDER BY x.at;
+-- The reactions of the user $2 to some messages.
+SELECT msg, reaction
+FROM reaction
+WHERE topic = $1 AND user_id = $2 AND msg IN (?*)
+ORDER BY at;
 
 -- name: NonReaders
 -- The members who could have read a message of a group and have sent no receipt.

@@ -180,9 +180,15 @@ LIMIT $2;
 DELETE FROM receipt
 WHERE (topic, msg) IN (VALUES ?*);
 
+-- name: ReactionsDue
+SELECT topic, msg, user_id, reaction
+FROM reaction
+WHERE (topic, msg) IN (VALUES ?*)
+LIMIT 200;
+
 -- name: ReactionsRemove
 DELETE FROM reaction
-WHERE (topic, msg) IN (VALUES ?*);
+WHERE (topic, msg, user_id, reaction) IN (VALUES ?*);
 
 -- name: RecordsRemoveUpTo
 DELETE FROM record

@@ -6,6 +6,7 @@ package reaction
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
@@ -26,25 +27,31 @@ func Users(ctx context.Context, s *store.Store, topic, msg, after string, limit 
 	return list, err
 }
 
-// maxPart is the most records of a part: those of a page.
-const maxPart = 1000
-
-// Part is the part of a conversation on a timeline between two sequences, both included; at most maxPart records.
-type Part struct {
-	Topic, Peer string
-	From, To    uint64
-}
-
-// Own reads the reactions of a user to the messages of a part of a conversation, by message.
-func Own(ctx context.Context, s *store.Store, p Part, user string) (own map[string][]string, err error) {
+// Own reads the reactions of a user to messages on a timeline, by message.
+func Own(ctx context.Context, s *store.Store, topic, user string, messages []string) (own map[string][]string,
+	err error) {
+	const page = 128
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		own = map[string][]string{}
-		return r.Read(ctx, queries.Text("OwnReactions"), func(row sqldb.Row) error {
-			var msg, reaction string
-			err := row.Scan(&msg, &reaction)
-			own[msg] = append(own[msg], reaction)
-			return err
-		}, p.Topic, p.Peer, p.From, p.To, user, maxPart)
+		for some := range slices.Chunk(messages, page) {
+			args := []any{topic, user}
+			for _, m := range some {
+				args = append(args, m)
+			}
+			for n := len(some); n&(n-1) != 0; n++ { // a power of two: few different statements
+				args = append(args, some[0])
+			}
+			query := queries.Numbered("OwnReactions", 3, len(args)-2)
+			if err := r.Read(ctx, query, func(row sqldb.Row) error {
+				var msg, reaction string
+				err := row.Scan(&msg, &reaction)
+				own[msg] = append(own[msg], reaction)
+				return err
+			}, args...); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return own, err
 }
@@ -78,19 +85,19 @@ func Change(list []protocol.ReactionCount, reaction string, by int64) []protocol
 	return next
 }
 
-// removal is the number of reactions that one transaction removes.
-const removal = 200
+// removeChunk is the number of reactions that one transaction removes.
+const removeChunk = 200
 
 // RemoveAll removes all reactions of a user, and the user from the counts of their messages.
 func RemoveAll(ctx context.Context, s *store.Store, user string) error {
 	for {
-		topics, err := some(ctx, s, user)
+		topics, err := nextTopics(ctx, s, user)
 		if err != nil || len(topics) == 0 {
 			return err
 		}
 		if err := s.Maintain(ctx, topics, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 			var list []stored
-			if err := sess.Query(ctx, queries.Text("EraseReactions"), []any{user, removal}, scanInto(&list)); err != nil {
+			if err := sess.Query(ctx, queries.Text("EraseReactions"), []any{user, removeChunk}, scanInto(&list)); err != nil {
 				return err
 			}
 			if err := sess.Sync(ctx); err != nil { // PostgreSQL returns the rows here
@@ -111,12 +118,12 @@ type stored struct {
 	body                 []byte
 }
 
-// some returns the timelines of the reactions that the next transaction removes.
-func some(ctx context.Context, s *store.Store, user string) (topics []string, err error) {
+// nextTopics returns the timelines of the reactions that the next transaction removes.
+func nextTopics(ctx context.Context, s *store.Store, user string) (topics []string, err error) {
 	var list []stored
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		list = nil
-		return r.Read(ctx, queries.Text("EraseReactions"), scanInto(&list), user, removal)
+		return r.Read(ctx, queries.Text("EraseReactions"), scanInto(&list), user, removeChunk)
 	})
 	for _, v := range list { // in the order of timelines
 		if n := len(topics); n == 0 || topics[n-1] != v.topic {

@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/store/receipt"
 	"github.com/beckon-im/beckon/internal/tables"
 	"github.com/beckon-im/beckon/internal/txn"
 )
@@ -239,8 +240,8 @@ func reopenChat(t *testing.T, open Engine) {
 	same(t, "the applications", list, []txn.Application{asks}, err)
 	follows, err := s.Follows(ctx, "a")
 	same(t, "the subscriptions", follows, []string{"b"}, err)
-	readers, err := s.Readers(ctx, "group:g", "m", "", 9)
-	same(t, "the readers", readers, []store.Reader{{UserID: "b", At: 3}}, err)
+	readers, err := receipt.Readers(ctx, s, &txn.Message{Topic: "group:g", ID: "m"}, "", 9)
+	same(t, "the readers", readers, []receipt.Reader{{UserID: "b", At: 3}}, err)
 	f, err := s.File(ctx, "f")
 	same(t, "the file", *f, file, err)
 	for user, want := range map[string]bool{"a": true, "b": false} {

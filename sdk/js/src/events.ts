@@ -238,6 +238,7 @@ export function raiseEvent(me: string, seq: number, event: WireEvent, emit: Emit
     }
     case 'typing': {
       const e = event as Schemas['TypingEvent'];
+      if (e.from === me) return; // another device of this user
       return emit('onTyping', { conversationID: conversationOf(me, e), userID: e.from, typing: !e.stopped });
     }
     case 'conversationRead':

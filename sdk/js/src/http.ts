@@ -73,7 +73,9 @@ function sendByXHR(url: string, head: Record<string, string>, file: Upload): Pro
     x.onload = () => resolve({ ok: x.status === 200, text: x.responseText });
     x.onerror = () => reject(new TypeError('the upload failed: the server cannot be reached'));
     x.onabort = () => reject(signal?.reason as Error);
-    signal?.addEventListener('abort', () => x.abort(), { once: true });
+    const abort = (): void => x.abort();
+    signal?.addEventListener('abort', abort);
+    x.onloadend = () => signal?.removeEventListener('abort', abort);
     x.send(body as XMLHttpRequestBodyInit);
   });
 }

@@ -190,7 +190,9 @@ export class Inbox extends Emitter<InboxEvents> {
     } catch (err) {
       const error =
         err instanceof BeckonError ? err : new BeckonError({ code: Code.BadParameter, message: String(err) });
-      if (this.#unsent.has(messageID)) this.#setUnsent({ ...m, state: 'failed', error });
+      const content = { ...m.content };
+      if (error.field === 'replyTo') delete content.replyTo; // that message is gone: retry sends it without
+      if (this.#unsent.has(messageID)) this.#setUnsent({ ...m, content, state: 'failed', error });
       throw err;
     }
   }

@@ -50,6 +50,7 @@ export class Reactions {
   /** Applies changes; me is this user. */
   apply(changes: readonly Change[], me: string): void {
     for (const c of changes) {
+      if (!c.reaction) continue; // of an erased user
       const k = this.#of(c.messageID);
       for (const map of c.userID === me ? [k.changes, k.own] : [k.changes])
         if ((map.get(c.reaction)?.version ?? 0) < c.version) map.set(c.reaction, c);
