@@ -32,7 +32,7 @@ type Options struct {
 	// Token authenticates the user: a JWT or a UserSig.
 	Token string
 	// GetToken returns a token. It is called on connecting if Token is empty, and when a token expires. Without it, call
-	// Renew on OnTokenWillExpire: the connection ends 20 s after the expiry, or after half of a shorter life.
+	// Renew on OnTokenWillExpire: the connection ends 20 s after the expiry, or half of a shorter life.
 	GetToken func(ctx context.Context) (string, error)
 	// DeviceID identifies this device among the user's; keep it over restarts. At most 64 bytes. Default: minted by the
 	// server for each connection.

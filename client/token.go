@@ -14,8 +14,9 @@ import (
 
 // Times around the expiry of a token.
 const (
-	warnAtMost = 5 * time.Minute         // a tenth of a short life
-	renewTime  = 20 * time.Second        // half of a short life; the server ends the session after 25 s
+	warnAtMost = 5 * time.Minute  // a tenth of a short life
+	renewTime  = 20 * time.Second // half of a short life; the server ends the session after 25 s
+	leastGrace = 3 * time.Second
 	expirySkew = 1500 * time.Millisecond // the transport counts seconds
 )
 
@@ -181,7 +182,7 @@ func (c *Client) watchToken(expireAt int64) {
 		return
 	}
 	left := time.Unix(expireAt, 0).Sub(c.Now())
-	t.expireAt, t.grace = time.Now().Add(left), min(renewTime, max(0, left/2))
+	t.expireAt, t.grace = time.Now().Add(left), min(renewTime, max(leastGrace, left/2))
 	if c.opt.GetToken != nil {
 		return // the transport asks for a token by itself
 	}

@@ -14,6 +14,7 @@ const warning = 5 * 60_000;
  * 25 s after the expiry.
  */
 const grace = 20_000;
+const leastGrace = 3000;
 
 /** Tolerance of the transport's clock, which counts the life of a token in whole seconds, in milliseconds. */
 const skew = 1500;
@@ -148,7 +149,7 @@ export class TokenKeeper {
     clearTimeout(this.#timer);
     this.#over = false;
     this.#expireAt = expireAt * 1000;
-    this.#grace = Math.min(grace, Math.max(0, this.#expireAt - this.#now()) / 2);
+    this.#grace = Math.min(grace, Math.max(leastGrace, (this.#expireAt - this.#now()) / 2));
     if (!expireAt || this.#get) return;
     const left = this.#expireAt - this.#now();
     const lead = Math.min(warning, left / 10);
