@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -95,8 +96,8 @@ func TestPowerCut(t *testing.T) {
 		taken := t.TempDir()
 		copyFile(t, base, filepath.Join(taken, "beckon.db"))
 		parts, _ := filepath.Glob(filepath.Join(dir, "journal-*"))
-		for _, p := range parts {
-			copyFile(t, p, filepath.Join(taken, filepath.Base(p)))
+		for _, p := range slices.Backward(parts) {
+			copyGrowing(t, p, filepath.Join(taken, filepath.Base(p)))
 		}
 		after, stop := start(taken)
 		got := map[string]int{}
@@ -122,5 +123,30 @@ func TestPowerCut(t *testing.T) {
 	stop()
 	if len(acked) != 1600 {
 		t.Errorf("%d of 1600 were acknowledged", len(acked))
+	}
+}
+
+// copyGrowing copies a file that another goroutine appends to, from its end to its beginning: a copy with a later part
+// and without an earlier one is a state that the disk never had.
+func copyGrowing(t *testing.T, from, to string) {
+	t.Helper()
+	const chunk = 4096
+	f, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]byte, info.Size())
+	for end := len(all); end > 0; end -= min(end, chunk) {
+		if _, err := f.ReadAt(all[max(0, end-chunk):end], int64(max(0, end-chunk))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(to, all, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
