@@ -8,9 +8,13 @@ export interface TypingEvents {
   onChanged: { conversationID: string };
 }
 
-/** Times of the protocol, in milliseconds: a typing event holds for holds, and is repeated every repeats. */
+/**
+ * Times of the protocol, in milliseconds: a typing event holds for holds, and is repeated every repeats. The server sends
+ * at most one every pause.
+ */
 const holds = 6000;
 const repeats = 4000;
+const pause = 2000;
 
 /** Typing holds who is typing in which conversation, and reports that this user is. Nothing of it is stored. */
 export class Typing extends Emitter<TypingEvents> {
@@ -46,8 +50,14 @@ export class Typing extends Emitter<TypingEvents> {
     if (!this.#client.connected) return;
     if (text) this.#sent.set(conversationID, now);
     else this.#sent.delete(conversationID);
-    const sent = this.#client.sendTyping({ conversationID, ...(text ? {} : { stopped: true }) });
-    sent.catch(() => undefined); // muted, blocked or too often: nobody waits for it
+    this.#client.sendTyping({ conversationID, ...(text ? {} : { stopped: true }) }).then(
+      ({ sent }) => {
+        // too soon after the last one: with a change of the text after the pause of the server
+        if (text && !sent && this.#sent.get(conversationID) === now)
+          this.#sent.set(conversationID, now - repeats + pause);
+      },
+      () => undefined, // muted, blocked or too often: nobody waits for it
+    );
   }
 
   /** Ends the updates. For internal use. */

@@ -226,8 +226,10 @@ test('reactions are shown at once, and typing until a message comes', async () =
   await until('ann is typing', () => inbox.typing.users('c2c_nia').join() === 'nia');
   annsInbox.typing.report('c2c_ole', '');
   await until('ann has stopped', () => inbox.typing.users('c2c_nia').length === 0);
-  annsInbox.typing.report('c2c_ole', 'again');
-  await until('ann is typing again', () => inbox.typing.users('c2c_nia').length === 1);
+  await until('ann is typing again, after the pause of the server', () => {
+    annsInbox.typing.report('c2c_ole', 'again');
+    return inbox.typing.users('c2c_nia').length === 1;
+  });
   await annsInbox.send('c2c_ole', { text: 'again', replyTo: messageID });
   await until('the message is there', () => timeline.entries.length === 2);
   assert.deepEqual(inbox.typing.users('c2c_nia'), []);
