@@ -206,7 +206,10 @@ test('reactions are shown at once, and typing until a message comes', async () =
     const { event, mine } = timeline.entries[0]!;
     return [(event as Schemas['Message']).reactions ?? [], mine];
   };
-  const reads = countReads(bob);
+  let reads = 0; // of messages: the new conversation is read once, perhaps later
+  bob.on('onResponse', ({ method }) => {
+    if (/^get.*Message/.test(method)) reads++;
+  });
   const message = { conversationID: 'c2c_nia', messageID };
   await bob.addMessageReaction({ ...message, reaction: '👍' });
   assert.deepEqual(state(), [[{ reaction: '👍', count: 1 }], ['👍']]);
@@ -214,7 +217,7 @@ test('reactions are shown at once, and typing until a message comes', async () =
   await until('both are counted', () => JSON.stringify(state()) === '[[{"reaction":"👍","count":2}],["👍"]]');
   await bob.removeMessageReaction({ ...message, reaction: '👍' });
   assert.deepEqual(state(), [[{ reaction: '👍', count: 1 }], []]);
-  assert.equal(reads(), 0, 'a reaction was answered with a read');
+  assert.equal(reads, 0, 'a reaction was answered with a read');
   const { users } = await bob.getMessageReactionUserList(message);
   assert.deepEqual(
     users.map((u) => [u.userID, u.reactions]),
