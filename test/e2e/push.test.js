@@ -257,6 +257,14 @@ test('a test notification is shown and acknowledged, and the page and the consol
   );
   await frank.page.getByText(/^The test notification arrived after \d+\.\d s$/).waitFor();
 
+  // other nodes learn of it from the database, within a second
+  await until('all nodes know the outcome', async () => {
+    for (let n = 0; n < 12; n++) {
+      const { devices } = await cluster.call('getPushHealth', {}, 'frank');
+      if (!devices.every((d) => d.lastAcceptedAt && d.lastAcknowledgedAt)) return false;
+    }
+    return true;
+  });
   const operator = await browser.newPage();
   operator.setDefaultTimeout(TIME_LIMIT);
   await operator.goto(`${cluster.url}/console`);
