@@ -50,8 +50,10 @@ type Health struct {
 
 // written is what this node has last written of a token.
 type written struct {
-	at      int64 // time of the write
-	failing bool
+	user         string // the token may be another user's by now
+	at           int64  // time of the write
+	failing      bool
+	acknowledged bool // once
 }
 
 // change is what this node has seen of a token since its last write.
@@ -133,8 +135,8 @@ func (h *Health) Sent(t *outbox.Token, failure error) {
 
 // acknowledged records that a device has acknowledged a push to a token.
 func (h *Health) acknowledged(t *outbox.Token, at int64) {
-	h.record(t, func(c *change, _ written, isKnown bool) {
-		c.soon = c.soon || !isKnown
+	h.record(t, func(c *change, w written, isKnown bool) {
+		c.soon = c.soon || !isKnown || !w.acknowledged
 		c.AcknowledgedAt = max(c.AcknowledgedAt, at)
 	})
 }
@@ -152,6 +154,9 @@ func (h *Health) record(t *outbox.Token, f func(c *change, w written, isKnown bo
 		h.changes[t.Key] = c
 	}
 	w, isKnown := h.known.Get(t.Key)
+	if w.user != t.UserID {
+		w, isKnown = written{}, false
+	}
 	f(c, w, isKnown)
 }
 
@@ -168,6 +173,9 @@ func (h *Health) due(now int64, all bool) (list []outbox.HealthChange) {
 			break
 		}
 		w, _ := h.known.Peek(key)
+		if w.user != c.UserID {
+			w = written{user: c.UserID}
+		}
 		if !all && !c.soon && now-w.at < quietFor.Milliseconds() {
 			continue
 		}
@@ -177,6 +185,7 @@ func (h *Health) due(now int64, all bool) (list []outbox.HealthChange) {
 		if c.AcceptedAt != 0 || c.Failures != 0 {
 			w.failing = c.Failures != 0
 		}
+		w.acknowledged = w.acknowledged || c.AcknowledgedAt != 0
 		h.known.Add(key, w)
 	}
 	return list

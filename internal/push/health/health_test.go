@@ -95,8 +95,12 @@ func TestWritesOfOutcomes(t *testing.T) {
 	h.Sent(token, nil)
 	expect("the first outcome", time.Second, outbox.Health{AcceptedAt: 1})
 	h.Sent(token, nil)
-	h.acknowledged(token, now)
 	expect("the same again", time.Second)
+	h.acknowledged(token, now)
+	expect("the first acknowledgement", time.Second, outbox.Health{AcceptedAt: 1, AcknowledgedAt: 1})
+	h.Sent(token, nil)
+	h.acknowledged(token, now)
+	expect("both again", time.Second)
 	h.Sent(token, errors.New("one"))
 	h.Sent(token, errors.New("two"))
 	expect("a failure", time.Second,
@@ -109,7 +113,7 @@ func TestWritesOfOutcomes(t *testing.T) {
 	expect("an acceptance", time.Second, outbox.Health{AcceptedAt: 1, FailedAt: 1, Error: "four"})
 	h.Sent(&outbox.Token{Key: "k", UserID: "eve"}, nil) // another user registered the token
 	h.Sent(&outbox.Token{Key: "k", UserID: "eve"}, nil)
-	if list := h.due(now, true); len(list) != 1 || list[0].UserID != "eve" {
+	if list := h.due(now, false); len(list) != 1 || list[0].UserID != "eve" {
 		t.Errorf("of the next user %+v is written", list)
 	}
 }
