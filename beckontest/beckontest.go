@@ -165,10 +165,10 @@ func (h *Cluster) Device(user, device string, l client.Listener) *client.Client 
 	return h.DeviceWith(client.Options{Token: h.Token(user), DeviceID: device, Listener: l})
 }
 
-// DeviceWith connects a device with options; it sets the server's address.
+// DeviceWith connects a device with options, by default to the server's address.
 func (h *Cluster) DeviceWith(opt client.Options) *client.Client {
 	h.t.Helper()
-	opt.Server = h.URL
+	opt.Server = cmp.Or(opt.Server, h.URL)
 	c, err := client.New(opt)
 	if err != nil {
 		h.t.Fatalf("beckontest: %v", err)

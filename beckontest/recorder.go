@@ -71,6 +71,13 @@ func (p *Recorder) Listener() client.Listener {
 		OnCallRecord: func(where string, r protocol.CallElem) {
 			p.add("call in %s of %s for %d ms: %s by %s", where, strings.Join(r.People, ","), r.Duration, r.Reason, r.EndedBy)
 		},
+		OnMessageReactions: func(where string, changes []protocol.ReactionChange) {
+			for _, c := range changes {
+				p.add("reaction in %s to %s by %s: %s removed %v count %d", where, c.MessageID, c.UserID, c.Reaction, c.Removed,
+					c.Count)
+			}
+		},
+		OnTyping:          func(where, user string, typing bool) { p.add("typing in %s by %s: %v", where, user, typing) },
 		OnRoomRoleChanged: func(e protocol.RoomEvent) { p.add("role %s of %s: %s by %s", e.RoomID, e.UserID, e.Role, e.By) },
 		OnReload:          func(list []string) { p.add("reload %s", strings.Join(list, ",")) },
 		OnDisconnected:    func(code int, reason string) { p.add("disconnected %d %s", code, reason) },

@@ -53,14 +53,7 @@ func (h *halfOpen) silent() (link *cluster.Link, url string) {
 // device connects a device; with a token, pushes to it have the path of its user and device.
 func (h *halfOpen) device(url, user, device string, token bool, l client.Listener) *client.Client {
 	h.t.Helper()
-	c, err := client.New(client.Options{Server: url, Token: h.Token(user), DeviceID: device, Listener: l})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(c.Close)
-	if err := c.Connect(h.t.Context()); err != nil {
-		h.t.Fatal(err)
-	}
+	c := h.DeviceWith(client.Options{Server: url, Token: h.Token(user), DeviceID: device, Listener: l})
 	if !token {
 		return c
 	}

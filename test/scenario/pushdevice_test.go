@@ -28,15 +28,7 @@ func TestPushPerDevice(t *testing.T) {
 	first, last := s.Nodes[0].URL, s.Nodes[len(s.Nodes)-1].URL
 	connect := func(url, user, device string, l client.Listener) *client.Client {
 		t.Helper()
-		c, err := client.New(client.Options{Server: url, Token: s.Token(user), DeviceID: device, Listener: l})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		if err := c.Connect(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return c
+		return s.DeviceWith(client.Options{Server: url, Token: s.Token(user), DeviceID: device, Listener: l})
 	}
 	wait := func(what string) time.Time {
 		t.Helper()

@@ -91,15 +91,7 @@ func TestDoesItRing(t *testing.T) {
 	other := s.Nodes[len(s.Nodes)/2].URL
 	connect := func(url, user, device string) *client.Client {
 		t.Helper()
-		c, err := client.New(client.Options{Server: url, Token: s.Token(user), DeviceID: device, Platform: "android"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		if err := c.Connect(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return c
+		return s.DeviceWith(client.Options{Server: url, Token: s.Token(user), DeviceID: device, Platform: "android"})
 	}
 	phone, desktop := connect(first, "bob", "phone"), connect(last, "bob", "desktop")
 	if _, err := phone.SetPushToken(t.Context(), protocol.SetPushTokenRequest{Provider: protocol.PushFCM,

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
@@ -177,48 +176,24 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// watcher records the reactions and the typing that a device is told.
-type watcher struct {
-	mu    sync.Mutex
-	lines []string
-	moved chan struct{}
+// told returns the reactions and the typing that a device was told, in alphabetical order.
+func told(r *beckontest.Recorder) []string {
+	list := slices.DeleteFunc(r.Lines(), func(l string) bool {
+		return !strings.HasPrefix(l, "reaction ") && !strings.HasPrefix(l, "typing ")
+	})
+	slices.Sort(list)
+	return list
 }
 
-func (w *watcher) add(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.lines = append(w.lines, fmt.Sprintf(format, args...))
-	close(w.moved)
-	w.moved = make(chan struct{})
-}
-
-func (w *watcher) listener() client.Listener {
-	return client.Listener{
-		OnMessageReactions: func(where string, changes []protocol.ReactionChange) {
-			for _, c := range changes {
-				w.add("%s %s %s %s %v %d", where, c.MessageID, c.UserID, c.Reaction, c.Removed, c.Count)
-			}
-		},
-		OnTyping: func(where, user string, typing bool) { w.add("%s %s %v", where, user, typing) },
-	}
-}
-
-// wait waits for lines, which may come in any order.
-func (w *watcher) wait(t *testing.T, want ...string) {
+// expectTold waits until a device was told these lines, which may come in any order, and no others.
+func expectTold(t *testing.T, r *beckontest.Recorder, want ...string) {
 	t.Helper()
+	for _, l := range want {
+		r.Wait(l)
+	}
 	slices.Sort(want)
-	for {
-		w.mu.Lock()
-		have, moved := slices.Sorted(slices.Values(w.lines)), w.moved
-		w.mu.Unlock()
-		if slices.Equal(have, want) {
-			return
-		}
-		select {
-		case <-moved:
-		case <-time.After(beckontest.Patience):
-			t.Fatalf("told were %q, want %q", have, want)
-		}
+	if got := told(r); !slices.Equal(got, want) {
+		t.Errorf("told were %q, want %q", got, want)
 	}
 }
 
@@ -226,12 +201,12 @@ func (w *watcher) wait(t *testing.T, want ...string) {
 func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
-	watchers := map[string]*watcher{}
+	recorders := map[string]*beckontest.Recorder{}
 	devices := map[string]*client.Client{}
 	for _, d := range []string{"ann/1", "ann/2", "bob/1", "bob/2", "cem/1"} {
 		user, device, _ := strings.Cut(d, "/")
-		watchers[d] = &watcher{moved: make(chan struct{})}
-		devices[d] = house.Device(user, device, watchers[d].listener())
+		recorders[d] = beckontest.NewRecorder(t, d)
+		devices[d] = house.Device(user, device, recorders[d].Listener())
 	}
 	ann, bob := devices["ann/1"], devices["bob/1"]
 	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
@@ -253,11 +228,13 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 	if _, err := bob.RemoveMessageReaction(ctx, react("group_g", "m2", "+1")); err != nil {
 		t.Fatal(err)
 	}
-	group := []string{"group_g m2 bob +1 false 1", "group_g m2 bob +1 true 0"}
-	both := append([]string{"c2c_bob m1 bob +1 false 1"}, group...)
-	watchers["ann/1"].wait(t, both...)
-	watchers["ann/2"].wait(t, both...)
-	watchers["cem/1"].wait(t, group...) // now they are subscribed to the group
+	group := []string{"reaction in group_g to m2 by bob: +1 removed false count 1",
+		"reaction in group_g to m2 by bob: +1 removed true count 0"}
+	pair := func(peer string) string { return "reaction in c2c_" + peer + " to m1 by bob: +1 removed false count 1" }
+	anns := append([]string{pair("bob")}, group...)
+	expectTold(t, recorders["ann/1"], anns...)
+	expectTold(t, recorders["ann/2"], anns...)
+	expectTold(t, recorders["cem/1"], group...) // now they are subscribed to the group
 	for _, c := range []struct {
 		req  protocol.TypingRequest
 		sent bool
@@ -273,12 +250,13 @@ func TestReactionsAndTypingAreAnnounced(t *testing.T) {
 			t.Errorf("typing %+v: %+v, %v", c.req, res, err)
 		}
 	}
-	both = append(both, "c2c_bob bob true", "c2c_bob bob false", "group_g bob true")
-	watchers["ann/1"].wait(t, both...)
-	watchers["ann/2"].wait(t, both...)
-	watchers["cem/1"].wait(t, append(group, "group_g bob true")...)
-	watchers["bob/1"].wait(t)
-	watchers["bob/2"].wait(t, "c2c_ann m1 bob +1 false 1", "group_g m2 bob +1 false 1", "group_g m2 bob +1 true 0")
+	anns = append(anns, "typing in c2c_bob by bob: true", "typing in c2c_bob by bob: false",
+		"typing in group_g by bob: true")
+	expectTold(t, recorders["ann/1"], anns...)
+	expectTold(t, recorders["ann/2"], anns...)
+	expectTold(t, recorders["cem/1"], append(group, "typing in group_g by bob: true")...)
+	expectTold(t, recorders["bob/1"])
+	expectTold(t, recorders["bob/2"], append(group, pair("ann"))...)
 }
 
 // TestManyReact: a hundred members react to one message at once; the counts are theirs, and each device is told all.
@@ -291,12 +269,10 @@ func TestManyReact(t *testing.T) {
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: members}, nil)
 	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "m", Body: protocol.Body{Text: "hi"}},
 		nil)
-	watch := &watcher{moved: make(chan struct{})}
-	s.Device("ann", "1", watch.listener())
+	recorder := beckontest.NewRecorder(t, "ann/1")
+	s.Device("ann", "1", recorder.Listener())
 	var all sync.WaitGroup
-	var told []string
 	for i, u := range members {
-		told = append(told, fmt.Sprintf("group_g m %s +1 false", u))
 		all.Go(func() {
 			req := react("group_g", "m", "+1")
 			for range 3 { // again and again: the same one
@@ -310,24 +286,11 @@ func TestManyReact(t *testing.T) {
 	if got := s.reactionsOf("ann", "group_g", "m"); got != "+1100 mine " {
 		t.Errorf("ann reads %q", got)
 	}
-	for limit := time.After(beckontest.Patience); ; {
-		watch.mu.Lock()
-		var have []string
-		for _, l := range watch.lines {
-			have = append(have, l[:strings.LastIndex(l, " ")])
-		}
-		moved := watch.moved
-		watch.mu.Unlock()
-		slices.Sort(have)
-		slices.Sort(told)
-		if slices.Equal(have, told) {
-			return
-		}
-		select {
-		case <-moved:
-		case <-limit:
-			t.Fatalf("told were %d reactions of %d", len(have), len(told))
-		}
+	for _, u := range members {
+		recorder.Wait("reaction in group_g to m by " + u + ": +1 removed false")
+	}
+	if n := len(told(recorder)); n != len(members) {
+		t.Errorf("%d reactions were told, want %d", n, len(members))
 	}
 }
 

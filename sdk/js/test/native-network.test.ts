@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, test } from 'node:test';
-import { nativeTests } from './phone-scene.js';
+import { nativeTests, type Scene } from './phone-scene.js';
 
 const { scene, server } = nativeTests();
 
@@ -65,12 +65,18 @@ afterEach(() => network.stop());
 /** Returns the IDs of the accepts that arrived. */
 const accepts = (): string[] => network.requests.filter((r) => r.path === '/v1/accept').map((r) => r.requestID);
 
+/** Returns a scene whose phone, behind the network, rings for alice. */
+async function ringing(timeout = 60): Promise<Scene> {
+  const s = await scene();
+  s.phone.run(network.url);
+  const rings = s.alice.once('onInviteeRinging');
+  await s.alice.invite({ inviteID: s.inviteID, invitee: s.bob, timeout });
+  await rings;
+  return s;
+}
+
 test('without a network the answer is repeated until it is back, with one requestID', async () => {
-  const { alice, phone, bob, inviteID } = await scene();
-  phone.run(network.url);
-  const ringing = alice.once('onInviteeRinging');
-  await alice.invite({ inviteID, invitee: bob, timeout: 60 });
-  await ringing;
+  const { phone } = await ringing();
   network.mode = 'down';
   phone.screen.press('answerCall');
   await network.arrived('/v1/accept', 3);
@@ -81,11 +87,7 @@ test('without a network the answer is repeated until it is back, with one reques
 });
 
 test('an answer whose response is lost has taken effect once', async () => {
-  const { alice, phone, bob, inviteID } = await scene();
-  phone.run(network.url);
-  const ringing = alice.once('onInviteeRinging');
-  await alice.invite({ inviteID, invitee: bob, timeout: 60 });
-  await ringing;
+  const { alice, phone } = await ringing();
   network.mode = 'loseResponse';
   let answers = 0;
   alice.on('onInviteeAccepted', () => answers++);
@@ -97,11 +99,7 @@ test('an answer whose response is lost has taken effect once', async () => {
 });
 
 test('an answer that does not reach the server until the deadline has failed, and the app is told', async () => {
-  const { alice, phone, bob, inviteID } = await scene();
-  phone.run(network.url);
-  const ringing = alice.once('onInviteeRinging');
-  await alice.invite({ inviteID, invitee: bob, timeout: 6 }); // a device that was just closed gets its push 2 s later
-  await ringing;
+  const { phone } = await ringing(6); // a device that was just closed gets its push 2 s later
   network.mode = 'down';
   phone.hold.add('ended');
   phone.screen.press('answerCall');
@@ -113,11 +111,7 @@ test('an answer that does not reach the server until the deadline has failed, an
 });
 
 test('hung up while the answer is sent: the app leaves the room of the answered call', async () => {
-  const { alice, phone, bob, inviteID } = await scene();
-  phone.run(network.url);
-  const ringing = alice.once('onInviteeRinging');
-  await alice.invite({ inviteID, invitee: bob, timeout: 60 });
-  await ringing;
+  const { phone, inviteID } = await ringing();
   network.mode = 'down';
   phone.screen.press('answerCall');
   await network.arrived('/v1/accept', 1);
