@@ -98,7 +98,7 @@ test-js: $(BIN)
 	@$(GO) test -count=1 -run TestTypeScript ./test/examples
 
 $(NATIVE_MODULES): $(NATIVE)/package.json $(NATIVE)/package-lock.json | $(SDK)
-	@echo "fetching the libraries of the React Native example (245 MB)"
+	@echo "fetching the libraries of the React Native example (some hundred megabytes)"
 	@cd $(NATIVE) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
@@ -106,7 +106,7 @@ test-native: $(SDK) $(NATIVE_MODULES) ## Check the React Native example: types a
 	@cd $(NATIVE) && rm -rf node_modules/beckon/dist && cp -r ../../sdk/js/dist ../../sdk/js/package.json node_modules/beckon
 	@echo "checking the types of the React Native example"
 	@cd $(NATIVE) && npm run check --silent
-	@echo "bundling the React Native example for Android and iOS (the first time one to two minutes, then 20 s)"
+	@echo "bundling the React Native example for Android and iOS (the first time minutes)"
 	@cd $(NATIVE) && npm run bundle --silent
 
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media

@@ -150,7 +150,9 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	}
 	p.queue = relay.New(s, relay.Options{
 		Name: txn.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Renew: renew,
-		Urgent: func(o *txn.OutboxEvent) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
+		Urgent: func(o *txn.OutboxEvent) bool {
+			return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded || o.Kind == outbox.KindTest
+		},
 	}, p.send)
 	p.health = health.New(s, health.Options{Connected: opt.Connected, Enqueued: p.queue.Wake, Rang: opt.Rang,
 		Log: opt.Log})

@@ -53,8 +53,8 @@ func (h *Health) addUnwritten(user string, tokens []outbox.Token, list []pushche
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range tokens {
-		c, v := h.changes[tokens[i].Key], &list[i]
-		if c == nil || c.UserID != user {
+		c, v := h.changes[changeKey{tokens[i].Key, user}], &list[i]
+		if c == nil {
 			continue
 		}
 		if v.Failures += c.Failures; c.AcceptedAt > v.LastFailedAt {
@@ -249,8 +249,7 @@ func resultOf(r *outbox.TestPush, now int64) pushcheck.PushTestResult {
 		v.State, v.Error = pushcheck.PushTestUnacknowledged, "the device did not acknowledge the push within "+
 			strconv.Itoa(int(AckWait.Seconds()))+" s"
 	case late:
-		v.State, v.Error = pushcheck.PushTestFailed, "the push was not sent within "+strconv.Itoa(int(AckWait.Seconds()))+
-			" s: the queue of pushes is behind"
+		v.State, v.Error = pushcheck.PushTestFailed, "the push was not sent within "+strconv.Itoa(int(AckWait.Seconds()))+" s"
 	}
 	return v
 }

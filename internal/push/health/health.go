@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,29 +44,25 @@ type Health struct {
 	opt   Options
 	acks  chan ack
 
+	recent *lru.Cache[ackKey, struct{}] // acks that were queued
+
 	mu      sync.Mutex
-	known   *lru.Cache[string, written] // what this node has written, by the key of the token
-	changes map[string]*change          // what it has not, likewise
-	lost    bool                        // changes were dropped since the last write
+	changes map[changeKey]*change // what this node has not written
+	lost    bool                  // changes or acks were dropped since the last write
 }
 
-// written is what this node has last written of a token.
-type written struct {
-	user         string // the token may be another user's by now
-	at           int64  // time of the write
-	failing      bool
-	acknowledged bool // once
-}
+// changeKey names a token of a user: a device may pass to another user.
+type changeKey struct{ token, user string }
 
 // change is what this node has seen of a token since its last write.
 type change struct {
 	outbox.HealthChange
-	soon bool // the kind of outcome has changed, or is new to this node
+	stored int64 // the latest time that the database has, milliseconds
+	soon   bool  // the kind of outcome differs from what the database has
 }
 
 const (
-	maxKnown   = 1 << 16
-	maxChanges = 10_000 // tokens; outcomes of further ones are dropped until the next write
+	maxChanges = 10_000 // tokens; above half of it quiet changes are written too
 	writeEvery = time.Second
 	// quietFor is the shortest time between two writes about a token while the kind of its outcomes stays the same.
 	quietFor = time.Minute
@@ -86,8 +84,9 @@ func New(s *store.Store, opt Options) *Health {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	known, _ := lru.New[string, written](maxKnown) // fails only for a size below one
-	return &Health{store: s, opt: opt, acks: make(chan ack, maxAcks), known: known, changes: map[string]*change{}}
+	recent, _ := lru.New[ackKey, struct{}](maxRecent) // fails only for a size below one
+	return &Health{store: s, opt: opt, acks: make(chan ack, maxAcks), recent: recent,
+		changes: map[changeKey]*change{}}
 }
 
 // Run writes outcomes and looks up acknowledgements until ctx ends, then writes once more.
@@ -102,28 +101,30 @@ func (h *Health) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			case <-t.C:
-				h.write(ctx, h.due(h.store.Now(), false))
+				h.writeDue(ctx, false)
 			}
 		}
 	})
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
 	defer cancel()
-	for {
-		list := h.due(h.store.Now(), true)
-		h.write(last, list)
-		if len(list) < maxRows || last.Err() != nil {
-			return err
-		}
+	h.writeDue(last, true)
+	return err
+}
+
+// writeDue writes the changes that are due, or all.
+func (h *Health) writeDue(ctx context.Context, all bool) {
+	for n := maxRows; n == maxRows && ctx.Err() == nil; {
+		list := h.due(h.store.Now(), all)
+		h.write(ctx, list)
+		n = len(list)
 	}
 }
 
-// Sent records the outcome of a push at the provider of a token.
+// Sent records the outcome of a push at the provider of a token, as it was read for the push.
 func (h *Health) Sent(t *outbox.Token, failure error) {
-	now := h.store.Now()
-	h.record(t, func(c *change, w written, isKnown bool) {
-		failing := failure != nil
-		c.soon = c.soon || !isKnown || failing != w.failing
+	now, failing := h.store.Now(), failure != nil
+	h.record(t, t.AcceptedAt == 0 && t.FailedAt == 0 || failing != (t.Failures > 0), func(c *change) {
 		if !failing {
 			c.AcceptedAt, c.Failures = max(c.AcceptedAt, now), 0
 			return
@@ -135,63 +136,52 @@ func (h *Health) Sent(t *outbox.Token, failure error) {
 
 // acknowledged records that a device has acknowledged a push to a token.
 func (h *Health) acknowledged(t *outbox.Token, at int64) {
-	h.record(t, func(c *change, w written, isKnown bool) {
-		c.soon = c.soon || !isKnown || !w.acknowledged
-		c.AcknowledgedAt = max(c.AcknowledgedAt, at)
-	})
+	h.record(t, t.AcknowledgedAt == 0, func(c *change) { c.AcknowledgedAt = max(c.AcknowledgedAt, at) })
 }
 
-func (h *Health) record(t *outbox.Token, f func(c *change, w written, isKnown bool)) {
+func (h *Health) record(t *outbox.Token, soon bool, f func(*change)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.changes[t.Key]
-	if c == nil || c.UserID != t.UserID { // it is of another user by now
+	k := changeKey{t.Key, t.UserID}
+	c := h.changes[k]
+	if c == nil {
 		if len(h.changes) >= maxChanges {
 			h.lost = true
 			return
 		}
 		c = &change{HealthChange: outbox.HealthChange{Key: t.Key, UserID: t.UserID}}
-		h.changes[t.Key] = c
+		h.changes[k] = c
 	}
-	w, isKnown := h.known.Get(t.Key)
-	if w.user != t.UserID {
-		w, isKnown = written{}, false
-	}
-	f(c, w, isKnown)
+	c.soon = c.soon || soon
+	c.stored = max(c.stored, t.AcceptedAt, t.FailedAt, t.AcknowledgedAt)
+	f(c)
 }
 
-// due takes the changes that are due for a write, or all, at most maxRows.
+// due takes the changes that are due for a write, or all, at most maxRows, in the order of their keys: nodes lock the
+// rows in one order.
 func (h *Health) due(now int64, all bool) (list []outbox.HealthChange) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.lost {
-		h.opt.Log.Warn("outcomes of pushes were not recorded", "limit", maxChanges)
+		h.opt.Log.Warn("outcomes or acknowledgements of pushes were not recorded", "limit", maxChanges)
 		h.lost = false
 	}
-	for key, c := range h.changes {
+	all = all || len(h.changes) > maxChanges/2
+	for k, c := range h.changes {
 		if len(list) == maxRows {
 			break
 		}
-		w, _ := h.known.Peek(key)
-		if w.user != c.UserID {
-			w = written{user: c.UserID}
+		if all || c.soon || now-c.stored >= quietFor.Milliseconds() {
+			list = append(list, c.HealthChange)
+			delete(h.changes, k)
 		}
-		if !all && !c.soon && now-w.at < quietFor.Milliseconds() {
-			continue
-		}
-		list = append(list, c.HealthChange)
-		delete(h.changes, key)
-		w.at = now
-		if c.AcceptedAt != 0 || c.Failures != 0 {
-			w.failing = c.Failures != 0
-		}
-		w.acknowledged = w.acknowledged || c.AcknowledgedAt != 0
-		h.known.Add(key, w)
 	}
+	slices.SortFunc(list, func(a, b outbox.HealthChange) int { return strings.Compare(a.Key, b.Key) })
 	return list
 }
 
-// write stores changes. Those of a failed write are lost: the next outcome of each token is written again.
+// write stores changes. Those of a failed write are lost: what differs from the database is written again with the next
+// outcome.
 func (h *Health) write(ctx context.Context, list []outbox.HealthChange) {
 	if len(list) == 0 {
 		return
@@ -200,13 +190,7 @@ func (h *Health) write(ctx context.Context, list []outbox.HealthChange) {
 		outbox.ChangeHealth(tx, list)
 		return nil
 	})
-	if err == nil || errors.Is(err, context.Canceled) { // canceled: the transaction goes on
-		return
-	}
-	h.opt.Log.Warn("writing the health of push tokens failed", "tokens", len(list), "error", err)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i := range list {
-		h.known.Remove(list[i].Key)
+	if err != nil && !errors.Is(err, context.Canceled) { // canceled: the transaction goes on
+		h.opt.Log.Warn("writing the health of push tokens failed", "tokens", len(list), "error", err)
 	}
 }

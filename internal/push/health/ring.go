@@ -41,7 +41,8 @@ type ack struct {
 }
 
 const (
-	maxAcks = 10_000 // waiting for their lookup; further ones are dropped
+	maxAcks   = 10_000 // waiting for their lookup; further ones are dropped
+	maxRecent = 1 << 16
 	// ackDelay is the time until the outcome of a push at its provider is stored, in most cases.
 	ackDelay   = time.Second
 	ackTries   = 5
@@ -69,7 +70,7 @@ func withAck[Q any](h *Health, f method[Q, protocol.ActionResponse],
 			if after != nil {
 				res, err = after(res, err)
 			}
-			if err == nil && a != nil {
+			if err == nil && a != nil && h.isNew(a) {
 				h.enqueue(*a)
 			}
 			return res, err
@@ -93,12 +94,24 @@ func ackOf(tx *txn.Tx, by rpc.Caller, res *protocol.ActionResponse, ring bool) *
 	return a
 }
 
+// ackKey names the acks of a device about an invitation: only the first one is looked up.
+type ackKey struct{ inviteID, user, device string }
+
+// isNew reports whether an ack is the first of its device that this node knows.
+func (h *Health) isNew(a *ack) bool {
+	known, _ := h.recent.ContainsOrAdd(ackKey{a.inviteID, a.user, a.device}, struct{}{})
+	return !known
+}
+
 // enqueue queues an ack for its lookup. It does not block.
 func (h *Health) enqueue(a ack) {
 	a.due = time.Now().Add(ackDelay)
 	select {
 	case h.acks <- a:
 	default:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.lost = true
 	}
 }
 

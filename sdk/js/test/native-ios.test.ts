@@ -30,11 +30,17 @@ function dictionary(data: Data): object {
 }
 
 /** Starts the app by a push of PushKit, whose call native code has shown. */
-function startedBy(push: object, phone: Phone, inviteID: string, buttons: InitialEvent[]): void {
+function startedBy(
+  push: object,
+  phone: Phone,
+  inviteID: string,
+  buttons: InitialEvent[],
+  options: Partial<NativeOptions> = {},
+): void {
   const voipPush = new PushKit();
   const uuid = uuidOf(inviteID);
   phone.screen.calls.set(uuid, { uuid, handle: 'alice', name: 'Alice', video: false });
-  phone.run(server.cluster.url, { platform: 'ios', voipPush });
+  phone.run(server.cluster.url, { platform: 'ios', voipPush, ...options });
   phone.screen.raise('didLoadWithEvents', buttons);
   voipPush.raise('didLoadWithEvents', [{ name: 'RNVoipPushRemoteNotificationReceivedEvent', data: push }]);
 }
@@ -136,4 +142,19 @@ test('a registration that failed is repeated with the next connect', async () =>
   await tokens(2);
   fake!.cut();
   assert.equal((await tokens(3))[2]!.token, 'fcm-token');
+});
+
+test('a call that native code has shown for an unreadable push, or that the app cannot describe, is ended', async () => {
+  const { alice, phone, bob, inviteID } = await scene();
+  startedBy({ beckon: 'no object' }, phone, '', []);
+  await phone.screen.logged('end 1');
+  phone.hold.add('invitation');
+  await alice.invite({ inviteID, invitee: bob, timeout: 60 });
+  const push = dictionary(await phone.heldPush('invitation'));
+  const describe = (): never => {
+    throw new Error('of the app');
+  };
+  startedBy(push, phone, inviteID, [], { describe });
+  await phone.event('onError');
+  assert.deepEqual(phone.screen.log, ['end 1', 'end 1']);
 });

@@ -169,7 +169,7 @@ test('the end of a call of a push that is known only from the connection', async
   await phone.screen.logged('end 4');
 });
 
-test('messages: shown, opened by a tap, taken away when read elsewhere or revoked', async () => {
+test('messages: shown, opened by a tap, taken away when read elsewhere', async () => {
   const { alice, phone, bob } = await scene();
   const shown = once(phone.pushes, 'message');
   const { messageID } = await alice.sendMessage({ userID: bob, text: 'hello' });
@@ -207,10 +207,44 @@ test('a test push is shown and acknowledged', async () => {
   const shown = once(phone.pushes, 'test');
   const { testID } = await tablet.testPush({});
   await shown;
-  const acknowledged = async (): Promise<boolean> => {
-    const { devices } = await tablet.getPushTest({ testID });
-    return devices.some((r) => r.provider === 'fcm' && r.state === 'acknowledged');
-  };
-  while (!(await acknowledged())); // a moment later
+  const { devices } = await tablet.getPushTest({ testID });
+  assert.deepEqual(
+    devices.map((d) => [d.provider, d.state]),
+    [['fcm', 'acknowledged']],
+  );
   assert.equal(phone.notifications.size, 1);
+  assert.ok(!phone.names.includes('onError'));
+});
+
+test('another user of the device: the token is registered anew, and calls of the earlier one leave the screen', async () => {
+  const { alice, phone, bob, inviteID, phoneClient } = await scene();
+  const client = phoneClient();
+  phone.native.attach(client);
+  const registered = client.once('onResponse', (e) => e.method === 'setPushToken');
+  await client.connect();
+  await registered;
+  await alice.invite({ inviteID, invitee: bob, timeout: 60 });
+  await phone.screen.logged(`show ${alice.userID}`);
+  const carol = server.cluster.device(`carol-${inviteID}`, client.deviceID);
+  server.clients.push(carol);
+  client.close();
+  phone.native.attach(carol);
+  const again = carol.once('onResponse', (e) => e.method === 'setPushToken');
+  await carol.connect();
+  await again;
+  assert.equal(phone.native.calls.length, 0);
+  assert.deepEqual([...phone.storage.values.values()], [carol.userID]);
+});
+
+test('a describe that throws shows no call, and the app is told', async () => {
+  const { alice, phone, bob, inviteID } = await scene();
+  const describe = (): never => {
+    throw new Error('of the app');
+  };
+  phone.run(server.cluster.url, { describe });
+  phone.hold.add('invitation');
+  await alice.invite({ inviteID, invitee: bob, timeout: 60 });
+  await phone.deliver(await phone.heldPush('invitation'));
+  assert.deepEqual(phone.names, ['onError']);
+  assert.equal(phone.native.calls.length, 0);
 });

@@ -12,6 +12,7 @@ export function follow(
   describe: Describe,
   calls: () => readonly ScreenCall[],
   dispatch: (event: ScreenEvent) => void,
+  failed: (error: unknown) => void,
 ): () => void {
   const over = ({ inviteID }: { inviteID: string }, reason: Reason): void =>
     dispatch({ type: 'over', inviteID, uuid: uuidOf(inviteID), reason, onScreen: false });
@@ -20,8 +21,12 @@ export function follow(
   const offs = [
     client.on('onReceiveNewInvitation', async (e) => {
       if (!invitesMe(client, e)) return;
-      const call = await callOfEvent(client, e, describe);
-      if (call) dispatch({ type: 'invited', call, onScreen: false });
+      try {
+        const call = await callOfEvent(client, e, describe);
+        if (call) dispatch({ type: 'invited', call, onScreen: false });
+      } catch (err) {
+        failed(err); // as of the app's describe
+      }
     }),
     client.on('onInvitationCancelled', (e) => {
       if (mine(e) || (outgoing(e) && e.over)) over(e, e.reason === 'answered' ? 'answeredElsewhere' : 'remoteEnded');

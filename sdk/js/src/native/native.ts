@@ -1,7 +1,7 @@
 // The calls of a React Native app on the screen of the system. The state machine in screen.ts decides; this executes.
 import type { Client } from '../client.js';
 import { Emitter } from '../emitter.js';
-import { ackPushTest } from '../push-answer.js';
+import { ackPushTest, type Push } from '../push-answer.js';
 import { Answers } from './answers.js';
 import type { AppState, AsyncStorage, CallKeep, NetInfo, Notifications } from './boundary.js';
 import { changeScreen, listenToCallKeep } from './callkeep.js';
@@ -68,6 +68,8 @@ export class Native extends Emitter<NativeEvents> {
   #tokens: PushTokens;
   #answers: Answers;
   #user: Promise<string>; // the user of this device; empty when signed out
+  #saved = ''; // the stored one
+  #saving: Promise<void> = Promise.resolve(); // writes run one after the other
   #client: Client | undefined;
   #detach = (): void => undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -76,7 +78,7 @@ export class Native extends Emitter<NativeEvents> {
   constructor(options: NativeOptions) {
     super(new Set(Object.keys(names)));
     this.#options = { ...options, server: options.server.replace(/\/+$/, '') };
-    this.#user = options.storage.getItem(userKey).then((u) => u ?? '');
+    this.#user = options.storage.getItem(userKey).then((u) => (this.#saved = u ?? ''));
     this.#user.catch((error) => this.emit('onError', { error }));
     this.#tokens = new PushTokens(options, (error) => this.emit('onError', { error }));
     this.#answers = new Answers({
@@ -121,6 +123,7 @@ export class Native extends Emitter<NativeEvents> {
         this.#options.describe ?? describeAny,
         () => this.calls,
         (e) => this.#dispatch(e),
+        (error) => this.emit('onError', { error }),
       ),
       this.#tokens.attach(client),
       checkOnChange(client, appState, netInfo),
@@ -137,10 +140,10 @@ export class Native extends Emitter<NativeEvents> {
   async signOut(): Promise<void> {
     const client = this.#client;
     this.#detach();
+    await this.#user.catch(() => undefined); // the stored user is known
     this.#user = Promise.resolve('');
-    for (const { inviteID, uuid } of this.calls)
-      this.#dispatch({ type: 'over', inviteID, uuid, reason: 'hungUp', onScreen: false });
-    await this.#options.storage.removeItem(userKey);
+    this.#clearScreen();
+    await this.#saveUser();
     if (client) await this.#tokens.remove(client);
   }
 
@@ -175,9 +178,18 @@ export class Native extends Emitter<NativeEvents> {
    * without it.
    */
   async received(payload: unknown, onScreen = false): Promise<void> {
-    const now = performance.now();
     const push = readPush(payload);
-    if (!push) return;
+    const inviteID = push?.signaling?.inviteID ?? '';
+    try {
+      if (push) return await this.#process(push, onScreen);
+    } catch (error) {
+      this.emit('onError', { error }); // as of the app's describe
+    }
+    if (onScreen) this.#dispatch({ type: 'over', inviteID, uuid: uuidOf(inviteID), reason: 'failed', onScreen });
+  }
+
+  async #process(push: Push, onScreen: boolean): Promise<void> {
+    const now = performance.now();
     const inviteID = push.signaling?.inviteID ?? '';
     const uuid = uuidOf(inviteID);
     if (push.userID !== (await this.#user.catch(() => '')))
@@ -220,14 +232,33 @@ export class Native extends Emitter<NativeEvents> {
     this.emit('onOpenConversation', { conversationID: conversationOfPush(push), messageID: push.messageID ?? '' });
   }
 
+  /** Notes the user of this device. The ringing calls of an earlier one leave the screen. */
   async #signedIn(userID: string): Promise<void> {
-    const stored = this.#user;
+    const before = this.#user;
     this.#user = Promise.resolve(userID);
-    try {
-      if ((await stored) !== userID) await this.#options.storage.setItem(userKey, userID);
-    } catch (error) {
-      this.emit('onError', { error });
-    }
+    const earlier = await before.catch(() => '');
+    if (earlier && earlier !== userID) this.#clearScreen();
+    await this.#saveUser();
+  }
+
+  #clearScreen(): void {
+    for (const { inviteID, uuid } of this.calls)
+      this.#dispatch({ type: 'over', inviteID, uuid, reason: 'hungUp', onScreen: false });
+  }
+
+  /** Stores the present user: the last of several writes is the last change. */
+  #saveUser(): Promise<void> {
+    const { storage } = this.#options;
+    return (this.#saving = this.#saving.then(async () => {
+      try {
+        const userID = await this.#user;
+        if (userID === this.#saved) return;
+        await (userID ? storage.setItem(userKey, userID) : storage.removeItem(userKey));
+        this.#saved = userID;
+      } catch (error) {
+        this.emit('onError', { error });
+      }
+    }));
   }
 
   #find(inviteID: string): ScreenCall | undefined {

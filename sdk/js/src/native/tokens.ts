@@ -27,7 +27,7 @@ export class PushTokens {
   #options: TokenOptions;
   #failed: (error: unknown) => void;
   #voip = ''; // PushKit reports its token by an event
-  #registered = new Map<Provider, string>();
+  #registered = new Map<Provider, string>(); // the user and the token
   #work: Promise<void> = Promise.resolve(); // registrations and the removal run one after the other
   #client: Client | undefined;
 
@@ -76,10 +76,11 @@ export class PushTokens {
     for (const [provider, read] of this.#sources(providers)) {
       try {
         const token = await read();
-        if (!token || this.#registered.get(provider) === token || this.#client !== client) continue;
+        const registration = `${client.userID} ${token}`;
+        if (!token || this.#registered.get(provider) === registration || this.#client !== client) continue;
         const common = { provider, token, ...(language ? { language } : {}) };
         await client.setPushToken(provider === 'fcm' ? common : { ...common, ...apple });
-        this.#registered.set(provider, token);
+        this.#registered.set(provider, registration);
       } catch (err) {
         this.#failed(err); // the others are registered
       }
