@@ -50,7 +50,7 @@ func (c *Client) SubscribeUserStatus(ctx context.Context, users []string) (proto
 
 // UnsubscribeUserStatus ends subscriptions: the given ones, or all.
 func (c *Client) UnsubscribeUserStatus(ctx context.Context, users []string) (protocol.StatusResponse, error) {
-	return call[protocol.StatusResponse](ctx, c, "unsubscribeUserStatus", protocol.UsersRequest{UserIDList: users})
+	return call[protocol.StatusResponse](ctx, c, "unsubscribeUserStatus", protocol.UnsubscribeRequest{UserIDList: users})
 }
 
 // SetDoNotDisturb sets this user's do-not-disturb period.

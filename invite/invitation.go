@@ -137,9 +137,10 @@ type ActionID struct {
 // Is reports whether a is a retry: the same device, or the same request ID.
 //
 // The same request ID from another known device is another action: clients may number their requests. Devices with an
-// ID minted by the server get a new one with each connection, so for them the request ID decides.
+// ID minted by the server get a new one with each connection, so for them the request ID decides. App servers have no
+// device: they repeat with the same request ID, or without one.
 func (m ActionID) Is(a Actor) bool {
-	if a.Device != "" && m.Device == a.Device {
+	if m.Device == a.Device && (a.Device != "" || a.RequestID == "") {
 		return true
 	}
 	known := a.Device != "" && m.Device != "" && !im.MintedDevice(a.Device) && !im.MintedDevice(m.Device)

@@ -34,6 +34,11 @@ type UsersRequest struct {
 	UserIDList []string `json:"userIDList" doc:"The users, at most 200."`
 }
 
+// UnsubscribeRequest ends subscriptions to the presence of users.
+type UnsubscribeRequest struct {
+	UserIDList []string `json:"userIDList,omitempty" doc:"The users, at most 200. Default: all."`
+}
+
 // ProfilesResponse is a list of profiles. A user without a profile has only an ID.
 type ProfilesResponse struct {
 	Profiles []Profile `json:"profiles"`

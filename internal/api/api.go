@@ -223,7 +223,7 @@ func (a *API) wireError(method string, by rpc.Caller, err error) *protocol.Error
 
 // decode decodes a request strictly: unknown, misspelt and repeated fields are errors.
 func decode(s *shape, data []byte, into any) error {
-	if len(bytes.TrimSpace(data)) == 0 {
+	if data = bytes.TrimSpace(data); len(data) == 0 || string(data) == "null" {
 		data = []byte("{}")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))

@@ -146,12 +146,14 @@ func badGroups() map[string][]bad {
 			{`{"groupID":"none","customInfo":"` + long(4097) + `"}`, "customInfo"}},
 		"muteGroupMember": {{`{"groupID":"none"}`, "userID"},
 			{`{"groupID":"none","userID":"b","seconds":-1}`, "seconds"}},
-		"muteAllGroupMembers": {{`{"groupID":"none","mute":1}`, "mute"}},
+		"muteAllGroupMembers": {{`{"groupID":"none","mute":1}`, "mute"}, {`{"groupID":"none"}`, "mute"},
+			{`{"groupID":"none","mute":null}`, "mute"}},
 		"setGroupMemberRole": {{`{"groupID":"none"}`, "userID"},
 			{`{"groupID":"none","userID":"b","role":400}`, "role"}},
 		"transferGroupOwner": {{`{"groupID":"none"}`, "userID"}},
 		"markGroupMemberList": {{`{"groupID":"none"}`, "memberList"},
-			{`{"groupID":"none","memberList":["b"],"mark":33}`, "mark"}},
+			{`{"groupID":"none","memberList":["b"],"mark":33,"on":true}`, "mark"},
+			{`{"groupID":"none","memberList":["b"],"mark":1}`, "on"}},
 		"acceptGroupApplication": {{`{"groupID":"none"}`, "userID"},
 			{`{"groupID":"none","userID":"b","reason":"` + long(257) + `"}`, "reason"}},
 		"refuseGroupApplication":  {{`{"groupID":"none"}`, "userID"}},
@@ -175,7 +177,8 @@ func badGroups() map[string][]bad {
 		"getGroupAttributes":        {{`{"groupID":"none","keys":["` + long(33) + `"]}`, "keys"}},
 		"getGroupCounters":          {},
 		"getJoinedGroupList":        {{`{"limit":1001}`, "limit"}},
-		"importGroups": {{`{}`, "groups"}, {`{"groups":[{"groupID":"a b"}]}`, "groups"},
+		"importGroups": {{`{}`, "groups"}, {`{"groups":[{"groupID":"a b"}]}`, "groups.type"},
+			{`{"groups":[{"groupID":"a b","type":"Work","owner":"a"}]}`, "groups"},
 			{`{"groups":[{"groupID":"g","type":"Work","owner":"a b"}]}`, "groups"},
 			{`{"groups":[{"groupID":"g","type":"Club","owner":"a"}]}`, "type"},
 			{`{"groups":[{"groupID":"g","type":"Work","owner":"a","members":[{"userID":"b","role":400}]}]}`, "groups"}},
@@ -183,11 +186,13 @@ func badGroups() map[string][]bad {
 	}
 	filled := map[string]string{ // required fields besides the group
 		"inviteUserToGroup": `"memberList":["x"],`, "kickGroupMember": `"memberList":["x"],`,
-		"muteGroupMember": `"userID":"x",`, "setGroupMemberRole": `"userID":"x","role":200,`,
-		"transferGroupOwner": `"userID":"x",`, "markGroupMemberList": `"memberList":["x"],"mark":1,`,
+		"muteGroupMember": `"userID":"x","seconds":1,`, "setGroupMemberRole": `"userID":"x","role":200,`,
+		"transferGroupOwner": `"userID":"x",`, "markGroupMemberList": `"memberList":["x"],"mark":1,"on":true,`,
 		"acceptGroupApplication": `"userID":"x",`, "refuseGroupApplication": `"userID":"x",`,
 		"setGroupAttributes": `"attributes":{"k":"v"},`, "setGroupCounters": `"counters":{"k":1},`,
 		"increaseGroupCounter": `"key":"k","value":1,`, "decreaseGroupCounter": `"key":"k","value":1,`,
+		"muteAllGroupMembers": `"mute":true,`, "initGroupAttributes": `"attributes":{},`,
+		"sendGroupCustomData": `"data":"x",`,
 		"getGroupMembersInfo": `"memberList":["x"],`, "searchGroupMembers": `"text":"x",`,
 	}
 	for verb := range all {
@@ -200,6 +205,9 @@ func badGroups() map[string][]bad {
 	}
 	return all
 }
+
+// keys are those of a push subscription.
+const keys = `"keys":{"p256dh":"x","auth":"y"}`
 
 func badUsers() map[string][]bad {
 	return map[string][]bad{
@@ -220,11 +228,12 @@ func badUsers() map[string][]bad {
 		"getDeviceList":   {{`{"x":1}`, "x"}},
 		"setPushToken": {{`{}`, "provider"}, {`{"provider":"fcm","token":"x"}`, "provider"},
 			{`{"provider":"webPush"}`, "subscription"}, {`{"provider":"unifiedPush"}`, "subscription"},
-			{`{"provider":"unifiedPush","token":"x","subscription":{"endpoint":"https://ntfy.example.com/","keys":{}}}`, "token"},
-			{`{"provider":"unifiedPush","subscription":{"endpoint":"https://192.168.1.4/","keys":{}}}`,
+			{`{"provider":"unifiedPush","token":"x","subscription":{"endpoint":"https://ntfy.example.com/",` + keys + `}}`,
+				"token"},
+			{`{"provider":"unifiedPush","subscription":{"endpoint":"https://192.168.1.4/",` + keys + `}}`,
 				"subscription.endpoint"},
-			{`{"provider":"webPush","subscription":{"endpoint":"https://10.0.0.1/","keys":{}}}`, "subscription.endpoint"},
-			{`{"provider":"webPush","subscription":{"endpoint":"https://push.example.com/","keys":{"p256dh":"x"}}}`,
+			{`{"provider":"webPush","subscription":{"endpoint":"https://10.0.0.1/",` + keys + `}}`, "subscription.endpoint"},
+			{`{"provider":"webPush","subscription":{"endpoint":"https://push.example.com/",` + keys + `}}`,
 				"subscription.keys.p256dh"}},
 		"deletePushToken": {{`{"provider":"pigeon"}`, "provider"}},
 		"getPushHealth":   {{`{"x":1}`, "x"}},
@@ -252,7 +261,7 @@ func badUsers() map[string][]bad {
 		"listErasures": {{`{"limit":1001}`, "limit"}},
 		"listUsers":    {{`{"limit":1001}`, "limit"}},
 		"listGroups":   {{`{"limit":1001}`, "limit"}},
-		"listHookEvents": {{`{}`, "state"}, {`{"queue":"post"}`, "queue"}, {`{"state":"old"}`, "state"},
+		"listHookEvents": {{`{}`, "state"}, {`{"state":"dead","queue":"post"}`, "queue"}, {`{"state":"old"}`, "state"},
 			{`{"state":"dead","from":-1}`, "from"}, {`{"state":"dead","from":2,"until":1}`, "until"},
 			{`{"state":"dead","limit":1001}`, "limit"}, {`{"state":"dead","after":"x"}`, "after"}},
 		"replayHookEvents": {{`{}`, "state"}, {`{"state":"waiting"}`, "state"}, {`{"state":"dead","from":-1}`, "from"},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -99,10 +100,10 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 	}
 	by, err := a.caller(r)
 	by.CallID = callID(r)
+	w.Header().Set(HeaderCall, by.CallID)
 	if from := address.From(r.Context()); from.IsValid() {
 		by.From = from.String()
 	}
-	w.Header().Set(HeaderCall, by.CallID)
 	if err != nil {
 		a.fail(w, r, by, err)
 		return
@@ -147,6 +148,8 @@ const pathFiles = "/v1/files"
 // upload stores a file. Its bytes are the body; kind and name are query parameters.
 func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	by, err := a.caller(r)
+	by.CallID = callID(r)
+	w.Header().Set(HeaderCall, by.CallID)
 	if err == nil && !a.limits.user(by.UserID) {
 		err = tooOften("too many calls by this user")
 	}
@@ -177,12 +180,18 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, by rpc.Caller, err er
 
 func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
 	w.Header().Set("Content-Type", "application/json")
-	if status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
 	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(e)
 }
+
+// retryAfter returns milliseconds as the header Retry-After has them: in whole seconds, never too short.
+func retryAfter(ms int) string { return strconv.Itoa((ms + 999) / 1000) }
+
+// fullRetry is the time after which a device may try to connect again to a server that is full, in milliseconds.
+const fullRetry = 5000
 
 // headerUser returns the user of the header Beckon-User, which is percent-encoded where it is not plain ASCII.
 func headerUser(r *http.Request) (string, error) {
@@ -260,6 +269,7 @@ func (a *API) Guard(next http.Handler) http.Handler {
 	}
 	return a.opt.Addresses.Handler(func(w http.ResponseWriter, r *http.Request) {
 		if a.opt.Full() && strings.HasPrefix(r.URL.Path, "/connection/") {
+			w.Header().Set("Retry-After", retryAfter(fullRetry))
 			http.Error(w, "this server cannot accept more devices; retry later", http.StatusServiceUnavailable)
 			return
 		}

@@ -3,15 +3,19 @@ package api
 import (
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
 )
 
-// shape describes the permitted field names of a JSON object.
+// shape describes a JSON value: the names of an object's fields, and which of them are required.
 type shape struct {
-	fields map[string]field // nil: any name
-	each   *shape           // shape of list elements, or of values of an object with any names; nil: any
+	fields   map[string]field // nil: any name
+	required []string         // in the order of the fields of the struct
+	mask     uint64           // bits of the required fields
+	each     *shape           // shape of list elements, or of values of an object with any names; nil: any
+	scalar   bool             // a string, number, or true or false
 }
 
 type field struct {
@@ -19,7 +23,7 @@ type field struct {
 	value *shape // nil: any
 }
 
-// shapeOf returns the shape that a type is decoded from; nil (any) for types with their own UnmarshalJSON.
+// shapeOf returns the shape that a type is decoded from; nil (any JSON) for types with their own UnmarshalJSON.
 func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -35,6 +39,8 @@ func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
 	case reflect.Struct:
 		s.fields = map[string]field{}
 		s.add(t, known)
+	default:
+		s.scalar = true
 	}
 	return s
 }
@@ -43,7 +49,7 @@ func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
 func (s *shape) add(t reflect.Type, known map[reflect.Type]*shape) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		inner := f.Type
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
@@ -61,16 +67,22 @@ func (s *shape) add(t reflect.Type, known map[reflect.Type]*shape) {
 			if len(s.fields) == 64 {
 				panic("api: " + t.Name() + " has more fields than a word has bits")
 			}
-			s.fields[name] = field{bit: 1 << len(s.fields), value: shapeOf(f.Type, known)}
+			bit := uint64(1) << len(s.fields)
+			s.fields[name] = field{bit: bit, value: shapeOf(f.Type, known)}
+			if !strings.Contains(options, "omitempty") {
+				s.required, s.mask = append(s.required, name), s.mask|bit
+			}
 		}
 	}
 }
 
-// exact checks that field names match the shape exactly, including case, and occur once. text must be valid JSON.
+// exact checks the fields of an object beyond what encoding/json does: names match the shape exactly, including case,
+// and occur once; required fields are there; no string, number or truth value is null; whole numbers are exact in every
+// language. text must be valid JSON.
 func (s *shape) exact(text []byte) error {
 	w := names{text: text}
 	w.space()
-	return w.value(s)
+	return w.value(s, "body")
 }
 
 // names scans valid JSON.
@@ -86,8 +98,11 @@ func (w *names) space() {
 	}
 }
 
-// value scans a value and checks the names in it.
-func (w *names) value(s *shape) error {
+// maxExact is the largest whole number that is exact in a 64-bit float, as JavaScript's numbers are.
+const maxExact = 1<<53 - 1
+
+// value scans the value of a field and checks the names in it.
+func (w *names) value(s *shape, name string) error {
 	switch w.text[w.at] {
 	case '{':
 		return w.object(s)
@@ -100,7 +115,7 @@ func (w *names) value(s *shape) error {
 			if w.space(); w.text[w.at] == ']' {
 				break
 			}
-			if err := w.value(each); err != nil {
+			if err := w.value(each, ""); err != nil {
 				return err
 			}
 			if w.space(); w.text[w.at] == ']' {
@@ -111,9 +126,27 @@ func (w *names) value(s *shape) error {
 	case '"':
 		w.string()
 	default:
+		begin := w.at
 		for w.at < len(w.text) && strings.IndexByte(",]} \t\r\n", w.text[w.at]) < 0 {
 			w.at++
 		}
+		if s != nil && s.scalar {
+			return w.literal(w.text[begin:w.at], name)
+		}
+	}
+	return nil
+}
+
+// literal checks null, a number, true or false.
+func (w *names) literal(text []byte, name string) error {
+	if string(text) == "null" {
+		return im.Bad(w.field(name), "must not be null; omit the field instead")
+	}
+	if len(text) < len("9007199254740991") {
+		return nil
+	}
+	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil && (n > maxExact || n < -maxExact) {
+		return im.Bad(w.field(name), "is beyond the whole numbers that are exact in all languages: at most 2^53-1")
 	}
 	return nil
 }
@@ -180,21 +213,37 @@ func (w *names) object(s *shape) error {
 		}
 	}
 	w.at++
+	if s != nil && seen&s.mask != s.mask {
+		return w.missing(s, seen)
+	}
+	return nil
+}
+
+// missing returns the error for the first required field that is not among those seen.
+func (w *names) missing(s *shape, seen uint64) error {
+	for _, name := range s.required {
+		if seen&s.fields[name].bit == 0 {
+			return im.Bad(w.field(name), "is missing")
+		}
+	}
 	return nil
 }
 
 // within scans the value of a field, and adds its name to the path.
 func (w *names) within(name []byte, s *shape) error {
 	if c := w.text[w.at]; c != '{' && c != '[' {
-		return w.value(s)
+		return w.value(s, string(name))
 	}
 	w.path = append(w.path, string(name))
-	err := w.value(s)
+	err := w.value(s, string(name))
 	w.path = w.path[:len(w.path)-1]
 	return err
 }
 
 // field returns the path of a field.
 func (w *names) field(name string) string {
+	if name == "" { // an element of the list at the path
+		return clip(strings.Join(w.path, "."))
+	}
 	return clip(strings.Join(append(w.path, name), "."))
 }

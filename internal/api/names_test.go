@@ -33,6 +33,16 @@ func TestNamesAreExact(t *testing.T) {
 		{"getHistoryMessageList", `{"conversationID":"c2c_b","limit":5}`, ""},
 		{"getPushConfig", ``, ""},
 		{"getPushConfig", `null`, ""},
+		{"getMessage", `null`, "conversationID"},
+		{"getMessage", `{"conversationID":"c2c_b"}`, "messageID"},
+		{"sendMessage", `{"userID":"bob","text":null}`, "text"},
+		{"sendMessage", `{"groupID":"g","text":"x","mentions":["a",null]}`, "mentions"},
+		{"sendMessage", `{"groupID":"g","text":"x","mentions":null}`, ""},
+		{"sendMessage", `{"userID":"bob","face":{"data":"x"}}`, "face.index"},
+		{"searchMessages", `{"text":"x","before":9007199254740992}`, "before"},
+		{"searchMessages", `{"text":"x","before":9007199254740991}`, ""},
+		{"increaseGroupCounter", `{"groupID":"g","key":"k","value":-9007199254740992}`, "value"},
+		{"importUsers", `{"users":[{"nick":"n"}]}`, "users.userID"},
 	} {
 		var v *row
 		for _, r := range (&API{}).table() {

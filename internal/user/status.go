@@ -196,7 +196,7 @@ func (p *Users) Subscribe(ctx context.Context, by rpc.Caller,
 
 // Unsubscribe ends subscriptions to presence: the given ones, or all.
 func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller,
-	req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
+	req protocol.UnsubscribeRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, true)
 	if err == nil && len(req.UserIDList) == 0 {
 		req.UserIDList, err = p.store.Follows(ctx, by.UserID)
