@@ -37,7 +37,8 @@ func ladder() []string {
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
 		"internal/relay", "internal/hook/sink", "internal/hook",
 		"internal/push/health", "internal/push", "internal/stats", "internal/console",
-		"internal/trace", "internal/api", "web", "", "client/inbox", "client/ledger", "client/hold", "client/forward",
+		"internal/trace", "internal/contract", "internal/api", "web", "",
+		"client/inbox", "client/ledger", "client/hold", "client/forward",
 		"client/mailbox", "client/pushes", "client/repeat", "client/upload", "client", "beckontest", "cmd/beckon/bench",
 		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
 		"cmd/beckon/settings", "cmd/beckon"}

@@ -429,5 +429,8 @@ func (s *Server) APIKey() string { return s.cfg.APIKeys[0] }
 // PathLiveKitHook is the path for LiveKit's webhooks.
 const PathLiveKitHook = media.PathHook
 
-// OpenAPI describes every method as JSON, for type generators.
-func OpenAPI() []byte { return api.OpenAPI() }
+// OpenAPI returns the OpenAPI 3.1 document of all methods.
+func OpenAPI() []byte { return api.Contract().JSON() }
+
+// OpenAPI30 returns the same as OpenAPI 3.0, without webhooks and rules about fields that exclude each other.
+func OpenAPI30() []byte { return api.Contract().JSON30() }

@@ -4,6 +4,7 @@
 package beckontest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"log/slog"
@@ -186,5 +187,8 @@ type logWriter struct{ t testing.TB }
 
 func (w logWriter) Write(b []byte) (int, error) {
 	w.t.Logf("server: %s", b)
+	if bytes.Contains(b, []byte("undeclared error code")) {
+		w.t.Error("the OpenAPI document lacks an error code of a method")
+	}
 	return len(b), nil
 }

@@ -27,6 +27,7 @@ const (
 	CodeExists       = 8012  // the inviteID is in use with other content, or the user is already invited
 	CodeNotAdmitted  = 8013  // the user may not enter the room, or is not its host
 	CodeRoomTaken    = 8014  // the room is in use, and the user may not invite into it
+	CodeNotFound     = 8015  // an ID names nothing, or nothing of the caller; where no other code says so
 	CodeTooOften     = 9506  // over a rate limit; see RetryAfter
 	CodeInternal     = 10002 // server failure; nothing changed unless a later read shows otherwise
 
@@ -77,6 +78,11 @@ func CodeOf(err error) int {
 // Bad returns an error for a malformed or out-of-range field. The message is field followed by message.
 func Bad(field, message string) *Error {
 	return &Error{Code: CodeBadParameter, Field: field, Message: field + " " + message}
+}
+
+// NotFound returns an error for an ID that names nothing. The message is field followed by message.
+func NotFound(field, message string) *Error {
+	return &Error{Code: CodeNotFound, Field: field, Message: field + " " + message}
 }
 
 // Refuse returns an error for a request that a rule denies.

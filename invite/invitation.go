@@ -66,12 +66,12 @@ const (
 
 // Push is the push notification for invitees without a connected device (SPEC 1, offlinePush).
 type Push struct {
-	Title   string `json:"title,omitempty"`
-	Body    string `json:"body,omitempty"`
-	Ext     string `json:"ext,omitempty"`
-	Sound   string `json:"sound,omitempty"`
+	Title   string `json:"title,omitempty" limit:"4096 bytes"`
+	Body    string `json:"body,omitempty" limit:"4096 bytes"`
+	Ext     string `json:"ext,omitempty" limit:"4096 bytes"`
+	Sound   string `json:"sound,omitempty" limit:"4096 bytes"`
 	Disable bool   `json:"disable,omitempty"`
-	TTL     int    `json:"ttl,omitempty"` // seconds
+	TTL     int    `json:"ttl,omitempty" limit:"0..86400"` // seconds
 	VoIP    bool   `json:"voip,omitempty"`
 }
 

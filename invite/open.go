@@ -43,18 +43,19 @@ func (t *Terms) Check(invitees []string) error {
 	case t.Everyone && len(invitees) > 0:
 		return im.Bad("everyone", "excludes inviteeList: give one of them")
 	case t.Everyone:
-		return t.checkPush()
+		return t.Push.Check()
 	case t.MergeGlare && (t.GroupID != "" || len(invitees) != 1):
 		return im.Bad("mergeGlare", "requires exactly one invitee and no group")
 	}
-	if err := t.checkPush(); err != nil {
+	if err := t.Push.Check(); err != nil {
 		return err
 	}
 	return CheckInvitees(t.Inviter, t.GroupID, invitees)
 }
 
-func (t *Terms) checkPush() error {
-	p := t.Push
+// Check validates the push of an invitation or a message: each text has at most MaxPushText bytes (CodeTooLong), TTL is
+// at most MaxTimeout seconds.
+func (p *Push) Check() error {
 	switch {
 	case p == nil:
 		return nil

@@ -136,7 +136,7 @@ func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int
 	}
 	for i, name := range names {
 		if invitees[i] == nil {
-			return Change{}, im.Bad("inviteeList", "names "+name+", who is not among the invitees")
+			return Change{}, im.NotFound("inviteeList", "names "+name+", who is not among the invitees")
 		}
 	}
 	c := shut(v, invitees, "", now)

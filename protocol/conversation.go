@@ -34,8 +34,8 @@ const (
 
 // ConversationsRequest requests a page of the caller's conversations.
 type ConversationsRequest struct {
-	Offset int `json:"offset,omitempty" doc:"next of the previous page."`
-	Limit  int `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Offset int `json:"offset,omitempty" limit:"0.." doc:"next of the previous page."`
+	Limit  int `json:"limit,omitempty"`
 }
 
 // ConversationsResponse is a page: pinned first, then by the latest event.

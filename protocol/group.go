@@ -65,11 +65,11 @@ type GroupEvent struct {
 
 // GroupInfo is the editable description of a group.
 type GroupInfo struct {
-	Name         string `json:"name,omitempty" doc:"At most 100 bytes."`
-	Introduction string `json:"introduction,omitempty" doc:"At most 400 bytes."`
-	Notification string `json:"notification,omitempty" doc:"At most 400 bytes."`
-	FaceURL      string `json:"faceURL,omitempty" doc:"At most 500 bytes."`
-	CustomInfo   string `json:"customInfo,omitempty" doc:"Opaque text for the application, at most 4096 bytes."`
+	Name         string `json:"name,omitempty" limit:"100 bytes"`
+	Introduction string `json:"introduction,omitempty" limit:"400 bytes"`
+	Notification string `json:"notification,omitempty" limit:"400 bytes"`
+	FaceURL      string `json:"faceURL,omitempty" limit:"500 bytes"`
+	CustomInfo   string `json:"customInfo,omitempty" limit:"4096 bytes" doc:"Opaque text for the application."`
 	JoinOption   string `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"Whether users may join: freely, with an administrator's approval, or not. Default: by type."`
 	InviteOption string `json:"inviteOption,omitempty" enum:"free,approval,forbidden" doc:"Whether members may add users: freely, with an administrator's approval, or not. Default: by type."`
 }
@@ -101,8 +101,8 @@ type Member struct {
 type CreateGroupRequest struct {
 	GroupID    string   `json:"groupID,omitempty" doc:"1–48 letters, digits and _.:-@+=; else the server mints it."`
 	Type       string   `json:"type" enum:"Work,Public,Meeting,AVChatRoom,Community" doc:"Determines permissions and limits."`
-	MemberList []string `json:"memberList,omitempty" doc:"The first members besides the owner, at most 500."`
-	MaxMembers int      `json:"maxMembers,omitempty" doc:"Limit of members. Default: the limit of the type."`
+	MemberList []string `json:"memberList,omitempty" limit:"500 items" doc:"The first members besides the owner."`
+	MaxMembers int      `json:"maxMembers,omitempty" limit:"0.." doc:"Limit of members. Default: the limit of the type."`
 	GroupInfo
 }
 
@@ -114,20 +114,20 @@ type GroupRequest struct {
 // JoinGroupRequest joins a group, or applies to it.
 type JoinGroupRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Reason  string `json:"reason,omitempty" doc:"Shown to administrators if joining needs approval, at most 256 bytes."`
+	Reason  string `json:"reason,omitempty" limit:"256 bytes" doc:"Shown to administrators if joining needs approval."`
 }
 
 // GroupMembersRequest names users in a group.
 type GroupMembersRequest struct {
 	GroupID    string   `json:"groupID" doc:"The group."`
-	MemberList []string `json:"memberList" doc:"The users, at most 500."`
+	MemberList []string `json:"memberList" limit:"1..500 items" doc:"The users."`
 }
 
 // KickRequest removes members from a group.
 type KickRequest struct {
 	GroupMembersRequest
-	Reason   string `json:"reason,omitempty" doc:"At most 256 bytes."`
-	Duration int64  `json:"duration,omitempty" doc:"Seconds for which they may not rejoin by themselves. Default: 0."`
+	Reason   string `json:"reason,omitempty" limit:"256 bytes"`
+	Duration int64  `json:"duration,omitempty" limit:"0.." doc:"Seconds for which they may not rejoin by themselves. Default: 0."`
 }
 
 // GroupResponse is a group after the change.
@@ -141,7 +141,7 @@ type GroupResponse struct {
 
 // GroupsRequest names groups.
 type GroupsRequest struct {
-	GroupIDList []string `json:"groupIDList" doc:"The groups, at most 100."`
+	GroupIDList []string `json:"groupIDList" limit:"1..100 items" doc:"The groups."`
 }
 
 // GroupsResponse is a list of groups. Groups that do not exist are omitted.
@@ -152,11 +152,11 @@ type GroupsResponse struct {
 // SetGroupInfoRequest changes fields of a group; omitted ones stay.
 type SetGroupInfoRequest struct {
 	GroupID      string  `json:"groupID" doc:"The group."`
-	Name         *string `json:"name,omitempty" doc:"At most 100 bytes."`
-	Introduction *string `json:"introduction,omitempty" doc:"At most 400 bytes."`
-	Notification *string `json:"notification,omitempty" doc:"At most 400 bytes."`
-	FaceURL      *string `json:"faceURL,omitempty" doc:"At most 500 bytes."`
-	CustomInfo   *string `json:"customInfo,omitempty" doc:"Opaque text, at most 4096 bytes."`
+	Name         *string `json:"name,omitempty" limit:"100 bytes"`
+	Introduction *string `json:"introduction,omitempty" limit:"400 bytes"`
+	Notification *string `json:"notification,omitempty" limit:"400 bytes"`
+	FaceURL      *string `json:"faceURL,omitempty" limit:"500 bytes"`
+	CustomInfo   *string `json:"customInfo,omitempty" limit:"4096 bytes" doc:"Opaque text."`
 	JoinOption   *string `json:"joinOption,omitempty" doc:"free, approval or forbidden."`
 	InviteOption *string `json:"inviteOption,omitempty" doc:"free, approval or forbidden."`
 }
@@ -164,7 +164,7 @@ type SetGroupInfoRequest struct {
 // AttributesRequest changes attributes of a group.
 type AttributesRequest struct {
 	GroupID    string            `json:"groupID" doc:"The group."`
-	Attributes map[string]string `json:"attributes" doc:"At most 16 keys of 32 bytes, values of 4096 bytes, 16 KiB in all."`
+	Attributes map[string]string `json:"attributes" limit:"16 keys of 32 bytes, values of 4096 bytes" doc:"16 KiB in all at most; setGroupAttributes needs one."`
 	Version    *int64            `json:"version,omitempty" doc:"The expected version; any other current version is refused with 10056. Default: not checked."`
 }
 
@@ -178,7 +178,7 @@ type DeleteAttributesRequest struct {
 // KeysRequest reads attributes or counters of a group.
 type KeysRequest struct {
 	GroupID string   `json:"groupID" doc:"The group."`
-	Keys    []string `json:"keys,omitempty" doc:"The keys. Default: all."`
+	Keys    []string `json:"keys,omitempty" limit:"20 items" doc:"The keys. Default: all."`
 }
 
 // AttributesResponse is a group's attributes.
@@ -190,14 +190,14 @@ type AttributesResponse struct {
 // SetCountersRequest sets counters of a group.
 type SetCountersRequest struct {
 	GroupID  string           `json:"groupID" doc:"The group."`
-	Counters map[string]int64 `json:"counters" doc:"At most 20 keys of 32 bytes."`
+	Counters map[string]int64 `json:"counters" limit:"1..20 keys of 32 bytes"`
 }
 
 // CountRequest increases or decreases a counter of a group.
 type CountRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Key     string `json:"key" doc:"The counter; it begins at 0."`
-	Value   int64  `json:"value" doc:"The amount, at least 1."`
+	Key     string `json:"key" limit:"1..32 bytes" doc:"The counter; it begins at 0."`
+	Value   int64  `json:"value" limit:"1.." doc:"The amount."`
 
 	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID count once. At most 64 bytes."`
 }
@@ -212,15 +212,15 @@ type CountersResponse struct {
 type SetMemberInfoRequest struct {
 	GroupID    string  `json:"groupID" doc:"The group."`
 	UserID     string  `json:"userID,omitempty" doc:"The member. Default: the caller."`
-	NameCard   *string `json:"nameCard,omitempty" doc:"At most 100 bytes."`
-	CustomInfo *string `json:"customInfo,omitempty" doc:"Opaque text, at most 4096 bytes."`
+	NameCard   *string `json:"nameCard,omitempty" limit:"100 bytes"`
+	CustomInfo *string `json:"customInfo,omitempty" limit:"4096 bytes" doc:"Opaque text."`
 }
 
 // MuteMemberRequest mutes a member for a time.
 type MuteMemberRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	UserID  string `json:"userID" doc:"The member."`
-	Seconds int64  `json:"seconds" doc:"Duration in seconds, at most a year; 0 unmutes."`
+	Seconds int64  `json:"seconds" limit:"0..31536000" doc:"Duration in seconds; 0 unmutes."`
 }
 
 // MuteAllRequest mutes all members except the owner and administrators.
@@ -245,21 +245,21 @@ type TransferRequest struct {
 // MarkMembersRequest marks members of a Community.
 type MarkMembersRequest struct {
 	GroupMembersRequest
-	Mark int  `json:"mark" doc:"The mark, 1–32."`
+	Mark int  `json:"mark" limit:"1..32" doc:"The mark."`
 	On   bool `json:"on" doc:"True sets, false removes the mark."`
 }
 
 // CustomDataRequest sends opaque data to the connected members of a group.
 type CustomDataRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Data    string `json:"data" doc:"Opaque text, at most 12 KiB."`
+	Data    string `json:"data" limit:"12288 bytes" doc:"Opaque text."`
 }
 
 // ApplicationsRequest requests applications to the caller's groups, as an administrator.
 type ApplicationsRequest struct {
 	AfterGroup string `json:"afterGroup,omitempty" doc:"groupID of the last application of the previous page."`
 	AfterUser  string `json:"afterUser,omitempty" doc:"userID of the last application of the previous page."`
-	Limit      int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit      int    `json:"limit,omitempty"`
 }
 
 // Application is a request to join a group.
@@ -285,14 +285,14 @@ type ApplicationsResponse struct {
 type HandleApplicationRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	UserID  string `json:"userID" doc:"The applicant."`
-	Reason  string `json:"reason,omitempty" doc:"Sent to the applicant, at most 256 bytes."`
+	Reason  string `json:"reason,omitempty" limit:"256 bytes" doc:"Sent to the applicant."`
 }
 
 // PageRequest requests a page of a group's members.
 type PageRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	After   string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit   int    `json:"limit,omitempty"`
 }
 
 // MembersResponse is a list or page of members, ordered by userID.
@@ -308,23 +308,23 @@ type OnlineCountResponse struct {
 
 // SearchGroupsRequest searches the caller's groups.
 type SearchGroupsRequest struct {
-	Text  string `json:"text" doc:"Part of the name or ID, at least one character."`
+	Text  string `json:"text" limit:"1..256 bytes" doc:"Part of the name or ID, at least one character."`
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // SearchMembersRequest searches members of a group.
 type SearchMembersRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Text    string `json:"text" doc:"Part of the name card or ID, at least one character."`
+	Text    string `json:"text" limit:"1..256 bytes" doc:"Part of the name card or ID, at least one character."`
 	After   string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit   int    `json:"limit,omitempty"`
 }
 
 // JoinedRequest requests a page of the caller's groups.
 type JoinedRequest struct {
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // JoinedResponse is a page of groups, ordered by groupID.
@@ -335,7 +335,7 @@ type JoinedResponse struct {
 
 // ImportGroupsRequest creates groups; existing ones are unchanged.
 type ImportGroupsRequest struct {
-	Groups []ImportGroup `json:"groups" doc:"At most 100, with at most 10000 members together."`
+	Groups []ImportGroup `json:"groups" limit:"1..100 items" doc:"At most 100, with at most 10000 members together."`
 }
 
 // ImportGroup is one imported group.
@@ -343,8 +343,8 @@ type ImportGroup struct {
 	GroupID    string         `json:"groupID"`
 	Type       string         `json:"type"`
 	Owner      string         `json:"owner"`
-	MaxMembers int            `json:"maxMembers,omitempty"`
-	CreatedAt  int64          `json:"createdAt,omitempty"` // Unix milliseconds; default: now
+	MaxMembers int            `json:"maxMembers,omitempty" limit:"0.."`
+	CreatedAt  int64          `json:"createdAt,omitempty" limit:"0.."` // Unix milliseconds; default: now
 	Members    []ImportMember `json:"members,omitempty"`
 	GroupInfo
 }
@@ -352,8 +352,8 @@ type ImportGroup struct {
 // ImportMember is one member of an imported group.
 type ImportMember struct {
 	UserID   string `json:"userID"`
-	Role     int    `json:"role,omitempty"` // 200 (the default) or 300
-	NameCard string `json:"nameCard,omitempty"`
+	Role     int    `json:"role,omitempty"` // 200 (the default) or 300; of the owner also 400
+	NameCard string `json:"nameCard,omitempty" limit:"100 bytes"`
 }
 
 // ImportResponse is the result of an import.

@@ -36,7 +36,7 @@ const (
 
 // Body is the content of a message: the field of its type. At most 12 KiB as JSON.
 type Body struct {
-	Text     string        `json:"text,omitempty" doc:"Text."`
+	Text     string        `json:"text,omitempty" limit:"12277 bytes" doc:"Text."`
 	Custom   *CustomElem   `json:"custom,omitempty" doc:"Content defined by the application."`
 	Image    *FileElem     `json:"image,omitempty" doc:"An uploaded image."`
 	Sound    *FileElem     `json:"sound,omitempty" doc:"An uploaded recording."`
@@ -75,33 +75,33 @@ type CustomElem struct {
 // FileElem refers to an uploaded file. The server adds known properties.
 type FileElem struct {
 	FileID   string `json:"fileID" doc:"The fileID of the upload response."`
-	Name     string `json:"name,omitempty" doc:"At most 255 bytes."`
+	Name     string `json:"name,omitempty" limit:"255 bytes"`
 	Type     string `json:"type,omitempty" doc:"Media type; filled in by the server."`
 	Size     int64  `json:"size,omitempty" doc:"Bytes; filled in by the server."`
-	Width    int    `json:"width,omitempty" doc:"Pixels; of images filled in by the server, of videos by the sender."`
-	Height   int    `json:"height,omitempty" doc:"As width."`
-	Duration int64  `json:"duration,omitempty" doc:"Milliseconds; of sounds and videos, by the sender."`
+	Width    int    `json:"width,omitempty" limit:"0.." doc:"Pixels; of images filled in by the server, of videos by the sender."`
+	Height   int    `json:"height,omitempty" limit:"0.." doc:"As width."`
+	Duration int64  `json:"duration,omitempty" limit:"0.." doc:"Milliseconds; of sounds and videos, by the sender."`
 	ThumbID  string `json:"thumbID,omitempty" doc:"The file ID of the thumbnail; of images filled in by the server, of videos by the sender."`
 }
 
 // LocationElem is a place.
 type LocationElem struct {
 	Description string  `json:"description,omitempty" doc:"The name of the place."`
-	Latitude    float64 `json:"latitude" doc:"Degrees, -90 to 90."`
-	Longitude   float64 `json:"longitude" doc:"Degrees, -180 to 180."`
+	Latitude    float64 `json:"latitude" limit:"-90..90" doc:"Degrees."`
+	Longitude   float64 `json:"longitude" limit:"-180..180" doc:"Degrees."`
 }
 
 // FaceElem is a sticker.
 type FaceElem struct {
-	Index int    `json:"index" doc:"Index of the sticker."`
+	Index int    `json:"index" limit:"0.." doc:"Index of the sticker."`
 	Data  string `json:"data,omitempty" doc:"Opaque text."`
 }
 
 // MergedElem is several messages forwarded as one.
 type MergedElem struct {
-	Title     string   `json:"title" doc:"The title."`
+	Title     string   `json:"title" limit:"1.. bytes" doc:"The title."`
 	Abstracts []string `json:"abstracts,omitempty" doc:"A few lines of preview."`
-	Messages  []Quoted `json:"messages" doc:"The messages, at most 300."`
+	Messages  []Quoted `json:"messages" limit:"1..300 items" doc:"The messages."`
 }
 
 // Quoted is one message of a merged message.
@@ -115,11 +115,11 @@ type Quoted struct {
 // MessageOptions are the delivery options of a message.
 type MessageOptions struct {
 	ReplyTo            string       `json:"replyTo,omitempty" doc:"The messageID of the message of this conversation that this one replies to."`
-	Mentions           []string     `json:"mentions,omitempty" doc:"Groups: the mentioned users, at most 30."`
+	Mentions           []string     `json:"mentions,omitempty" limit:"30 items" doc:"Groups: the mentioned users."`
 	MentionAll         bool         `json:"mentionAll,omitempty" doc:"Groups: mentions all members; for the owner and administrators only."`
 	Priority           Priority     `json:"priority,omitempty" enum:"high,normal,low,lowest" doc:"Default: normal."`
-	ReceiverList       []string     `json:"receiverList,omitempty" doc:"Groups: delivers to these members only, at most 50."`
-	CustomData         string       `json:"customData,omitempty" doc:"Opaque text beside the body, at most 4096 bytes."`
+	ReceiverList       []string     `json:"receiverList,omitempty" limit:"50 items" doc:"Groups: delivers to these members only."`
+	CustomData         string       `json:"customData,omitempty" limit:"4096 bytes" doc:"Opaque text beside the body."`
 	OnlineUserOnly     bool         `json:"onlineUserOnly,omitempty" doc:"Delivers to connected devices only; never stored."`
 	ExcludeUnread      bool         `json:"excludeFromUnread,omitempty" doc:"The message does not count as unread."`
 	ExcludeLastMessage bool         `json:"excludeFromLastMessage,omitempty" doc:"The message is not shown as the last one of its conversation."`
@@ -199,7 +199,7 @@ type HistoryRequest struct {
 	ConversationID string `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
 	Seq            uint64 `json:"seq,omitempty" doc:"Start of the page, exclusive. Default: the latest for older, the first for newer."`
 	Direction      string `json:"direction,omitempty" enum:"older,newer" doc:"older (default): before seq, newest first; newer: after seq, oldest first."`
-	Limit          int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit          int    `json:"limit,omitempty"`
 }
 
 // Entry is one entry of a conversation's history.
@@ -228,14 +228,14 @@ type MessageRequest struct {
 // RevokeRequest revokes a message.
 type RevokeRequest struct {
 	MessageRequest
-	Reason string `json:"reason,omitempty" doc:"At most 256 bytes."`
+	Reason string `json:"reason,omitempty" limit:"256 bytes"`
 }
 
 // ModifyMessageRequest replaces the content of a message.
 type ModifyMessageRequest struct {
 	MessageRequest
 	Version    *int64  `json:"version,omitempty" doc:"The expected version (0 = never modified); any other current version is refused with 8006. Default: not checked."`
-	CustomData *string `json:"customData,omitempty" doc:"Opaque text beside the body. Default: unchanged."`
+	CustomData *string `json:"customData,omitempty" limit:"4096 bytes" doc:"Opaque text beside the body. Default: unchanged."`
 	Body
 }
 
@@ -250,7 +250,7 @@ type MessageResponse struct {
 // DeleteMessagesRequest hides messages from the caller only.
 type DeleteMessagesRequest struct {
 	ConversationID string   `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
-	SeqList        []uint64 `json:"seqList" doc:"The sequences of the messages, at most 50."`
+	SeqList        []uint64 `json:"seqList" limit:"1..50 items" doc:"The sequences of the messages."`
 }
 
 // Done acknowledges an action without a result.
@@ -261,7 +261,7 @@ type Done struct {
 // ReceiptsRequest names messages of a group.
 type ReceiptsRequest struct {
 	GroupID       string   `json:"groupID" doc:"The group."`
-	MessageIDList []string `json:"messageIDList" doc:"The messages, at most 30."`
+	MessageIDList []string `json:"messageIDList" limit:"1..30 items" doc:"The messages."`
 }
 
 // ReceiptsResponse is the read counts of messages.
@@ -275,7 +275,7 @@ type ReadersRequest struct {
 	MessageID string `json:"messageID" doc:"The message; the caller must be its sender."`
 	Unread    bool   `json:"unread,omitempty" doc:"List members who have not read it."`
 	After     string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit     int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit     int    `json:"limit,omitempty"`
 }
 
 // ReadersResponse is a page of members.
@@ -292,11 +292,11 @@ type Reader struct {
 
 // SearchRequest searches messages in the caller's conversations.
 type SearchRequest struct {
-	Text           string `json:"text" doc:"Words or word prefixes, all of which must match. At most 256 bytes."`
+	Text           string `json:"text" limit:"1..256 bytes" doc:"Words or word prefixes, all of which must match."`
 	ConversationID string `json:"conversationID,omitempty" doc:"Only this conversation. Default: all."`
 	From           string `json:"from,omitempty" doc:"Only messages of this sender."`
-	Before         int64  `json:"before,omitempty" doc:"next of the previous page."`
-	Limit          int    `json:"limit,omitempty" doc:"1–100. Default: 20."`
+	Before         int64  `json:"before,omitempty" limit:"0.." doc:"next of the previous page."`
+	Limit          int    `json:"limit,omitempty" limit:"0..100" doc:"Results per page. Default: 20."`
 }
 
 // SearchResponse is a page of results, newest first.

@@ -15,23 +15,23 @@ const (
 // SetPushTokenRequest registers a push token of the calling device.
 type SetPushTokenRequest struct {
 	Provider     PushProvider         `json:"provider" enum:"apns,apnsVoIP,fcm,webPush,unifiedPush" doc:"The push service. A device may have one token per provider."`
-	Token        string               `json:"token,omitempty" doc:"apns and apnsVoIP: the device token in hex; fcm: the registration token. At most 4096 bytes."`
+	Token        string               `json:"token,omitempty" limit:"4096 bytes" doc:"apns and apnsVoIP: the device token in hex; fcm: the registration token."`
 	Subscription *WebPushSubscription `json:"subscription,omitempty" doc:"webPush: the result of pushManager.subscribe. unifiedPush: the endpoint and keys of the distributor."`
 	App          string               `json:"app,omitempty" doc:"apns: the bundle id of the app. Default: the one in the server's configuration."`
 	Sandbox      bool                 `json:"sandbox,omitempty" doc:"apns: the token belongs to a development build."`
-	Language     string               `json:"language,omitempty" doc:"Language of push texts, as en or zh-CN, at most 35 bytes. Default: the language of the profile."`
+	Language     string               `json:"language,omitempty" limit:"35 bytes" doc:"Language of push texts, as en or zh-CN. Default: the language of the profile."`
 }
 
 // WebPushSubscription is a PushSubscription.
 type WebPushSubscription struct {
-	Endpoint string      `json:"endpoint" doc:"An https URL."`
+	Endpoint string      `json:"endpoint" limit:"https address" doc:"An https URL."`
 	Keys     WebPushKeys `json:"keys"`
 }
 
 // WebPushKeys are the encryption keys of a subscription, in base64url.
 type WebPushKeys struct {
-	P256dh string `json:"p256dh"`
-	Auth   string `json:"auth"`
+	P256dh string `json:"p256dh" limit:"87 of base64url"`
+	Auth   string `json:"auth" limit:"22 of base64url"`
 }
 
 // SetPushTokenResponse acknowledges a token.

@@ -9,7 +9,7 @@ type ReactionCount struct {
 // ReactionRequest adds a reaction of the caller to a message, or removes it.
 type ReactionRequest struct {
 	MessageRequest
-	Reaction string `json:"reaction" doc:"An emoji, or a name that the application defines: at most 64 bytes of printable UTF-8 without spaces."`
+	Reaction string `json:"reaction" limit:"1..64 bytes" doc:"An emoji, or a name that the application defines: at most 64 bytes of printable UTF-8 without spaces."`
 }
 
 // ReactionChange is one added or removed reaction, with the state after it.
@@ -43,7 +43,7 @@ type ReactionEvent struct {
 type ReactionUsersRequest struct {
 	MessageRequest
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // ReactionUsersResponse is a page of the reactions to a message.

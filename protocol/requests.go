@@ -5,11 +5,11 @@ import "github.com/beckon-im/beckon/invite"
 // InviteOptions are the fields common to all invites.
 type InviteOptions struct {
 	InviteID       string       `json:"inviteID,omitempty" doc:"1–64 of A-Za-z0-9_.:-. Set one (a UUIDv7) to make retries idempotent. Default: minted by the server."`
-	Data           string       `json:"data,omitempty" doc:"Opaque text for the application, at most 12 KiB, never parsed."`
-	Timeout        int64        `json:"timeout,omitempty" doc:"Whole seconds until the timeout, 0–86400. 0 = never."`
+	Data           string       `json:"data,omitempty" limit:"12288 bytes" doc:"Opaque text for the application."`
+	Timeout        int64        `json:"timeout,omitempty" limit:"0..86400" doc:"Whole seconds until the timeout; 0 = never."`
 	RoomID         string       `json:"roomID,omitempty" doc:"The media room that accepting grants access to."`
-	AcceptLimit    int          `json:"acceptLimit,omitempty" doc:"The N-th accept cancels the invitees still open. 0 = no limit; 1 = the first accept wins."`
-	MinRing        int64        `json:"minRing,omitempty" doc:"Minimum seconds for an invitee from the first ring, 0–300, even past the timeout."`
+	AcceptLimit    int          `json:"acceptLimit,omitempty" limit:"0..10000" doc:"The N-th accept cancels the invitees still open. 0 = no limit; 1 = the first accept wins."`
+	MinRing        int64        `json:"minRing,omitempty" limit:"0..300" doc:"Minimum seconds for an invitee from the first ring, even past the timeout."`
 	OnlineUserOnly bool         `json:"onlineUserOnly,omitempty" doc:"Delivers to connected devices only; never stored in history."`
 	SkipInvalid    bool         `json:"skipInvalid,omitempty" doc:"Omit invalid invitees (duplicates, the inviter, non-members, users who block the inviter) instead of refusing the call; the response lists them in skipped."`
 	Notice         bool         `json:"notice,omitempty" doc:"The invitation only informs: it takes no answer, is over from the start and never rings."`
@@ -20,7 +20,7 @@ type InviteOptions struct {
 // InviteRequest invites one user, or up to 100 without a group.
 type InviteRequest struct {
 	Invitee     string   `json:"invitee,omitempty" doc:"The invitee of a one-to-one invitation."`
-	InviteeList []string `json:"inviteeList,omitempty" doc:"Or several invitees, at most 100, each in a one-to-one conversation with the inviter."`
+	InviteeList []string `json:"inviteeList,omitempty" limit:"1..100 items" doc:"Or several invitees, at most 100, each in a one-to-one conversation with the inviter."`
 	MergeGlare  bool     `json:"mergeGlare,omitempty" doc:"One-to-one: if the invitee has an open invitation to the caller with this flag, this invite accepts that one."`
 	InviteOptions
 }
@@ -28,7 +28,7 @@ type InviteRequest struct {
 // InviteInGroupRequest invites members of a group.
 type InviteInGroupRequest struct {
 	GroupID     string        `json:"groupID" doc:"The group; the inviter and all invitees must be members."`
-	InviteeList []string      `json:"inviteeList,omitempty" doc:"Distinct members except the inviter, at most 10000."`
+	InviteeList []string      `json:"inviteeList,omitempty" limit:"1..10000 items" doc:"Distinct members except the inviter."`
 	Everyone    bool          `json:"everyone,omitempty" doc:"All current members except the inviter, instead of inviteeList."`
 	Notify      invite.Notify `json:"notify,omitempty" enum:"members,participants" doc:"The audience of the events. Default: members."`
 	InviteOptions
@@ -54,7 +54,7 @@ const (
 
 // Skipped is an invitee omitted because of skipInvalid.
 type Skipped struct {
-	UserID  string `json:"userID"`
+	UserID  string `json:"userID" limit:"any"`
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
@@ -75,36 +75,36 @@ type InviteResponse struct {
 // AnswerRequest accepts or rejects an invitation.
 type AnswerRequest struct {
 	InviteID  string `json:"inviteID" doc:"The invitation."`
-	Data      string `json:"data,omitempty" doc:"Opaque text for the application, at most 12 KiB."`
+	Data      string `json:"data,omitempty" limit:"12288 bytes" doc:"Opaque text for the application."`
 	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // RejectRequest rejects with a reason.
 type RejectRequest struct {
 	AnswerRequest
-	Reason string `json:"reason,omitempty" doc:"declined (the default), busy, or other text of at most 256 bytes."`
+	Reason string `json:"reason,omitempty" limit:"256 bytes" doc:"declined (the default), busy, or other text of at most 256 bytes."`
 }
 
 // CancelRequest cancels invitees that are still open.
 type CancelRequest struct {
 	InviteID    string   `json:"inviteID" doc:"The invitation."`
-	InviteeList []string `json:"inviteeList,omitempty" doc:"The invitees to cancel. Default: all that are still open."`
-	Data        string   `json:"data,omitempty" doc:"Opaque text for the application, at most 12 KiB."`
+	InviteeList []string `json:"inviteeList,omitempty" limit:"100 items" doc:"The invitees to cancel. Default: all that are still open."`
+	Data        string   `json:"data,omitempty" limit:"12288 bytes" doc:"Opaque text for the application."`
 	RequestID   string   `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // ModifyRequest replaces the data of an open invitation.
 type ModifyRequest struct {
 	InviteID  string `json:"inviteID" doc:"The invitation."`
-	Data      string `json:"data" doc:"The new data, at most 12 KiB."`
+	Data      string `json:"data" limit:"12288 bytes" doc:"The new data."`
 	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // AddInviteesRequest adds invitees to an open invitation.
 type AddInviteesRequest struct {
 	InviteID    string   `json:"inviteID" doc:"The invitation."`
-	InviteeList []string `json:"inviteeList" doc:"The additional invitees."`
-	Timeout     int64    `json:"timeout,omitempty" doc:"Time to answer of the new invitees in seconds. Default: the invitation's deadline."`
+	InviteeList []string `json:"inviteeList" limit:"1..10000 items" doc:"The additional invitees."`
+	Timeout     int64    `json:"timeout,omitempty" limit:"0..86400" doc:"Time to answer of the new invitees in seconds. Default: the invitation's deadline."`
 	RequestID   string   `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
@@ -131,7 +131,7 @@ type ActionResponse struct {
 // GetInvitationRequest requests the state of an invitation.
 type GetInvitationRequest struct {
 	InviteID string `json:"inviteID" doc:"The invitation."`
-	Offset   int    `json:"offset,omitempty" doc:"Index of the first invitee of the page."`
+	Offset   int    `json:"offset,omitempty" limit:"0.." doc:"Index of the first invitee of the page."`
 	Limit    int    `json:"limit,omitempty" doc:"Invitees per page, 1–1000. Default: 100."`
 }
 
@@ -144,7 +144,7 @@ type GetInvitationResponse struct {
 
 // ListInvitationsRequest requests the open invitations of the caller.
 type ListInvitationsRequest struct {
-	InviteIDs []string `json:"inviteIDs,omitempty" doc:"Instead: these invitations, open or over, at most 200. Unknown IDs are omitted."`
+	InviteIDs []string `json:"inviteIDs,omitempty" limit:"200 items" doc:"Instead: these invitations, open or over. Unknown IDs are omitted."`
 	Limit     int      `json:"limit,omitempty" doc:"1–1000. Default: 200."`
 }
 
@@ -160,7 +160,7 @@ type ListInvitationsResponse struct {
 type CreateTokenRequest struct {
 	UserID   string `json:"userID" doc:"The user."`
 	DeviceID string `json:"deviceID,omitempty" doc:"Binds the token to this device."`
-	TTL      int64  `json:"ttl,omitempty" doc:"Seconds until it expires, at most a year. Default: 86400 (a day)."`
+	TTL      int64  `json:"ttl,omitempty" limit:"0..31536000" doc:"Seconds until it expires. Default: 86400 (a day)."`
 }
 
 // CreateTokenResponse is a device's token.

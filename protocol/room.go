@@ -135,11 +135,11 @@ type ListCallsRequest struct {
 	UserID  string `json:"userID,omitempty" doc:"App servers: only calls of this participant. For users: always the caller."`
 	GroupID string `json:"groupID,omitempty" doc:"Only calls of this group."`
 	RoomID  string `json:"roomID,omitempty" doc:"Only calls in this room."`
-	From    int64  `json:"from,omitempty" doc:"Only calls opened at or after this time, milliseconds."`
-	Until   int64  `json:"until,omitempty" doc:"Only calls opened before this time, milliseconds."`
+	From    int64  `json:"from,omitempty" limit:"0.." doc:"Only calls opened at or after this time, milliseconds."`
+	Until   int64  `json:"until,omitempty" limit:"0.." doc:"Only calls opened before this time, milliseconds."`
 	Open    bool   `json:"open,omitempty" doc:"Only current calls, including those with one participant."`
 	Before  string `json:"before,omitempty" doc:"next of the previous page."`
-	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit   int    `json:"limit,omitempty"`
 }
 
 // ListCallsResponse is a page of records.
@@ -150,7 +150,7 @@ type ListCallsResponse struct {
 
 // GetCallRequest names a call.
 type GetCallRequest struct {
-	CallID string `json:"callID" doc:"The call."`
+	CallID string `json:"callID" limit:"1..64 bytes" doc:"The call."`
 }
 
 // GetCallResponse is a call record with its participants.

@@ -3,24 +3,24 @@ package protocol
 // Profile is the public profile of a user.
 type Profile struct {
 	UserID     string            `json:"userID" doc:"The user."`
-	Nick       string            `json:"nick,omitempty" doc:"At most 500 bytes."`
-	FaceURL    string            `json:"faceURL,omitempty" doc:"At most 500 bytes."`
-	Signature  string            `json:"signature,omitempty" doc:"At most 500 bytes."`
-	Gender     int               `json:"gender,omitempty" doc:"0 unknown, 1 male, 2 female."`
-	Birthday   int               `json:"birthday,omitempty" doc:"As 20001231."`
-	Language   string            `json:"language,omitempty" doc:"As en or zh-CN, at most 35 bytes."`
-	CustomInfo map[string]string `json:"customInfo,omitempty" doc:"At most 20 keys of 32 bytes, values of 500."`
+	Nick       string            `json:"nick,omitempty" limit:"500 bytes"`
+	FaceURL    string            `json:"faceURL,omitempty" limit:"500 bytes"`
+	Signature  string            `json:"signature,omitempty" limit:"500 bytes"`
+	Gender     int               `json:"gender,omitempty" limit:"0..2" doc:"0 unknown, 1 male, 2 female."`
+	Birthday   int               `json:"birthday,omitempty" limit:"0..99991231" doc:"As 20001231."`
+	Language   string            `json:"language,omitempty" limit:"35 bytes" doc:"As en or zh-CN."`
+	CustomInfo map[string]string `json:"customInfo,omitempty" limit:"20 keys of 32 bytes, values of 500 bytes"`
 }
 
 // SetSelfInfoRequest changes the caller's profile; omitted fields stay.
 type SetSelfInfoRequest struct {
-	Nick       *string           `json:"nick,omitempty" doc:"At most 500 bytes."`
-	FaceURL    *string           `json:"faceURL,omitempty" doc:"At most 500 bytes."`
-	Signature  *string           `json:"signature,omitempty" doc:"At most 500 bytes."`
-	Gender     *int              `json:"gender,omitempty" doc:"0 unknown, 1 male, 2 female."`
-	Birthday   *int              `json:"birthday,omitempty" doc:"As 20001231; 0 removes it."`
-	Language   *string           `json:"language,omitempty" doc:"As en or zh-CN, at most 35 bytes."`
-	CustomInfo map[string]string `json:"customInfo,omitempty" doc:"Keys to set; an empty value removes one."`
+	Nick       *string           `json:"nick,omitempty" limit:"500 bytes"`
+	FaceURL    *string           `json:"faceURL,omitempty" limit:"500 bytes"`
+	Signature  *string           `json:"signature,omitempty" limit:"500 bytes"`
+	Gender     *int              `json:"gender,omitempty" limit:"0..2" doc:"0 unknown, 1 male, 2 female."`
+	Birthday   *int              `json:"birthday,omitempty" limit:"0..99991231" doc:"As 20001231; 0 removes it."`
+	Language   *string           `json:"language,omitempty" limit:"35 bytes" doc:"As en or zh-CN."`
+	CustomInfo map[string]string `json:"customInfo,omitempty" limit:"20 keys of 32 bytes, values of 500 bytes" doc:"Keys to set; an empty value removes one."`
 }
 
 // ProfileResponse is a profile after the change.
@@ -31,12 +31,12 @@ type ProfileResponse struct {
 
 // UsersRequest names users.
 type UsersRequest struct {
-	UserIDList []string `json:"userIDList" doc:"The users, at most 200."`
+	UserIDList []string `json:"userIDList" limit:"1..200 items" doc:"The users."`
 }
 
 // UnsubscribeRequest ends subscriptions to the presence of users.
 type UnsubscribeRequest struct {
-	UserIDList []string `json:"userIDList,omitempty" doc:"The users, at most 200. Default: all."`
+	UserIDList []string `json:"userIDList,omitempty" limit:"200 items" doc:"The users. Default: all."`
 }
 
 // ProfilesResponse is a list of profiles. A user without a profile has only an ID.
@@ -53,7 +53,7 @@ type PeopleResponse struct {
 // BlockListRequest requests a page of users blocked by the caller.
 type BlockListRequest struct {
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // BlockListResponse is a page of blocked users.
@@ -82,15 +82,15 @@ type StatusResponse struct {
 
 // SetSelfStatusRequest sets the caller's custom status.
 type SetSelfStatusRequest struct {
-	CustomStatus string `json:"customStatus" doc:"At most 256 bytes; empty removes it."`
+	CustomStatus string `json:"customStatus" limit:"256 bytes" doc:"At most 256 bytes; empty removes it."`
 }
 
 // DoNotDisturb is the period without pushes and ringing.
 type DoNotDisturb struct {
-	Until      int64  `json:"until,omitempty" doc:"End of do-not-disturb, server time in Unix milliseconds. 0 = not set."`
-	DailyFrom  string `json:"dailyFrom,omitempty" doc:"Start of the daily period, as 22:00."`
-	DailyUntil string `json:"dailyUntil,omitempty" doc:"End of the daily period, as 07:00; may be on the next day."`
-	ZoneOffset int    `json:"zoneOffset,omitempty" doc:"Time zone of the daily period, minutes east of UTC, -720 to 840."`
+	Until      int64  `json:"until,omitempty" limit:"0.." doc:"End of do-not-disturb, server time in Unix milliseconds. 0 = not set."`
+	DailyFrom  string `json:"dailyFrom,omitempty" limit:"time of day" doc:"Start of the daily period, as 22:00."`
+	DailyUntil string `json:"dailyUntil,omitempty" limit:"time of day" doc:"End of the daily period, as 07:00; may be on the next day."`
+	ZoneOffset int    `json:"zoneOffset,omitempty" limit:"-720..840" doc:"Time zone of the daily period, minutes east of UTC."`
 	Show       bool   `json:"show,omitempty" doc:"Inviters see that the user does not want to be disturbed."`
 }
 
@@ -144,7 +144,7 @@ type PersonEvent struct {
 
 // ImportUsersRequest writes profiles, over existing ones.
 type ImportUsersRequest struct {
-	Users []Profile `json:"users" doc:"At most 1000."`
+	Users []Profile `json:"users" limit:"1..1000 items"`
 }
 
 // Connection is a connected device.

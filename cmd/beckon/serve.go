@@ -180,11 +180,17 @@ func (f *serverFlags) listenAdmin(log *slog.Logger) (net.Listener, error) {
 	return ln, nil
 }
 
-type openAPICmd struct{}
+type openAPICmd struct {
+	Old bool `help:"As OpenAPI 3.0, for generators without 3.1: without webhooks and rules about fields that exclude each other." name:"v3.0"`
+}
 
 // Run prints the OpenAPI description.
-func (*openAPICmd) Run() error {
-	_, err := os.Stdout.Write(append(beckon.OpenAPI(), '\n'))
+func (c *openAPICmd) Run() error {
+	text := beckon.OpenAPI()
+	if c.Old {
+		text = beckon.OpenAPI30()
+	}
+	_, err := os.Stdout.Write(append(text, '\n'))
 	return err
 }
 

@@ -88,7 +88,7 @@ func TestAckToken(t *testing.T) {
 		{"/v1/getPushHealth", `{}`, http.StatusUnauthorized},
 		{"/v1/accept", `{"inviteID":"one","testID":"one"}`, http.StatusUnauthorized},
 		{"/v1/files?kind=file", `x`, http.StatusUnauthorized},
-		{"/v1/ackPushTest", `{"testID":"one"}`, http.StatusBadRequest}, // permitted, and there is no such test
+		{"/v1/ackPushTest", `{"testID":"one"}`, http.StatusNotFound}, // permitted, and there is no such test
 	} {
 		if status, b := callWith(t, web, token, c.path, c.body); status != c.want {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, b)

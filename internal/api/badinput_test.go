@@ -64,7 +64,7 @@ func badMessages() map[string][]bad {
 			{`{"userID":"bob","text":"x","priority":"urgent"}`, "priority"},
 			{`{"userID":"bob","text":"x","replyTo":"a b"}`, "replyTo"}, {`{"userID":"bob","text":"x","replyTo":"none"}`, "replyTo"},
 			{`{"userID":"bob","text":"x","customData":"` + long(4097) + `"}`, "customData"},
-			{`{"userID":"bob","text":"x","offlinePush":{"ttl":-1}}`, "offlinePush"},
+			{`{"userID":"bob","text":"x","offlinePush":{"ttl":-1}}`, "offlinePush.ttl"},
 			{`{"userID":"bob","custom":{"data":1}}`, "custom.data"}},
 		"revokeMessage": {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob"}`, "messageID"},
 			{`{"conversationID":"bob","messageID":"m"}`, "conversationID"},

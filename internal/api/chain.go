@@ -50,7 +50,11 @@ func (a *API) observe(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		next(ctx, c, func(body []byte, err error) {
 			if c.row != nil {
-				a.opt.Observe(c.name, im.CodeOf(err), time.Since(c.begin))
+				code := im.CodeOf(err)
+				a.opt.Observe(c.name, code, time.Since(c.begin))
+				if code != 0 && !c.row.declares(code) {
+					a.log.Error("method failed with an undeclared error code", "method", c.name, "code", code, "error", err)
+				}
 			}
 			reply(body, err)
 		})

@@ -45,7 +45,7 @@ func status(code int) int {
 	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot, im.CodeMuted, im.CodeBlocked, im.CodeRevokeLate,
 		im.CodeNotAdmitted:
 		return http.StatusForbidden
-	case im.CodeNoGroup, im.CodeNoMessage, im.CodeNoFile:
+	case im.CodeNoGroup, im.CodeNoMessage, im.CodeNoFile, im.CodeNotFound:
 		return http.StatusNotFound
 	case im.CodeOver, im.CodeExists, im.CodeRoomTaken, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull,
 		im.CodeModified, im.CodeConflict:
@@ -63,7 +63,9 @@ func status(code int) int {
 }
 
 // Paths returns the paths that Handler serves.
-func Paths() []string { return []string{"/v1/", files.Path, "/openapi.json", "/docs"} }
+func Paths() []string {
+	return []string{"/v1/", files.Path, "/openapi.json", "/openapi-3.0.json", "/docs"}
+}
 
 // Handler serves POST /v1/<method>, files and the API description.
 func (a *API) Handler() http.Handler {
@@ -71,9 +73,13 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("/v1/{method}", a.post)
 	mux.HandleFunc("POST "+pathFiles, a.upload)
 	mux.HandleFunc("GET "+files.Path, a.Files.Get)
-	doc, page := sync.OnceValue(a.openAPI), sync.OnceValue(a.docsPage) // a start does not wait for them
+	// a start does not wait for them
+	doc, old, page := sync.OnceValue(a.contract().JSON), sync.OnceValue(a.contract().JSON30), sync.OnceValue(a.docsPage)
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		serveDescription(w, "application/vnd.oai.openapi+json;version=3.1", doc())
+	})
+	mux.HandleFunc("GET /openapi-3.0.json", func(w http.ResponseWriter, _ *http.Request) {
+		serveDescription(w, "application/vnd.oai.openapi+json;version=3.0", old())
 	})
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
 		serveDescription(w, "text/html; charset=utf-8", page())

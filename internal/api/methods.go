@@ -162,8 +162,8 @@ func neverShed(v *row) *row {
 	return v
 }
 
-// tagInvitations is the tag of the methods about an invitation.
-const tagInvitations = "Invitations"
+// Tags of the methods about an invitation, and of those about media rooms.
+const tagInvitations, tagRooms = "Invitations", "Rooms"
 
 func (a *API) invitationRows() []*row {
 	const tag = tagInvitations
@@ -306,7 +306,7 @@ func (a *API) userRows() []*row {
 }
 
 func (a *API) roomRows() []*row {
-	const tag = "Rooms"
+	const tag = tagRooms
 	m := a.Rooms
 	list := []*row{
 		reads(tag, "enterRoom", "Get a LiveKit token to enter a media room.", m.EnterRoom),

@@ -16,7 +16,11 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/roles.md; each change there is a change of permissions")
+var update = flag.Bool(
+	"update",
+	false,
+	"rewrite docs/roles.md and docs/limits.md; each change there is a change for callers",
+)
 
 const rolesFile = "../../docs/roles.md"
 
@@ -48,7 +52,10 @@ func TestRoles(t *testing.T) {
 	}
 	want, err := os.ReadFile(rolesFile)
 	if err != nil || string(want) != got {
-		t.Errorf("permissions have changed; if that is intended, run go test ./internal/api -run TestRoles -update\n%s", got)
+		t.Errorf(
+			"permissions have changed; if that is intended, run go test ./internal/api -run TestRoles -update\n%s",
+			got,
+		)
 	}
 }
 
@@ -136,9 +143,11 @@ const notPermitted = -1
 // callers calls every method as each kind of caller, with an empty request, to check only whether the request is
 // examined.
 func (r *roles) callers(b *strings.Builder) {
-	b.WriteString("\n## Callers\n\n*yes*: the method examines the request. *no*: the call is rejected before that.\n\n" +
-		"| method | device, for its user | app server, for a user | app server, for itself | " +
-		"no token, forged token, wrong key |\n|---|---|---|---|---|\n")
+	b.WriteString(
+		"\n## Callers\n\n*yes*: the method examines the request. *no*: the call is rejected before that.\n\n" +
+			"| method | device, for its user | app server, for a user | app server, for itself | " +
+			"no token, forged token, wrong key |\n|---|---|---|---|---|\n",
+	)
 	old, err := auth.New(r.t.Context(), auth.Options{JWTSecret: strings.Repeat("x", 32)})
 	if err != nil {
 		r.t.Fatal(err)

@@ -133,8 +133,8 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 	default:
 		return im.Bad("priority", fmt.Sprintf("is %.40q; must be one of: high, normal, low, lowest", o.Priority))
 	}
-	if p := o.OfflinePush; p != nil && (len(p.Title)+len(p.Body)+len(p.Ext)+len(p.Sound) > im.MaxData || p.TTL < 0) {
-		return im.Bad("offlinePush", "is over 12 KiB, or its ttl is negative")
+	if err := o.OfflinePush.Check(); err != nil {
+		return err
 	}
 	if o.ReplyTo != "" && im.CheckMessageID(o.ReplyTo) != nil {
 		return im.Bad("replyTo", "is not a messageID: 1–64 letters, digits and _.:-@+=")

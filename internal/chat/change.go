@@ -300,7 +300,7 @@ func (c *Chat) current(ctx context.Context, p conversation, seqs []uint64) ([]st
 		case err != nil:
 			return nil, im.Internal(err)
 		case r == nil:
-			return nil, im.Bad("seqList", fmt.Sprintf("has %d, which is not in this conversation", seq))
+			return nil, im.NotFound("seqList", fmt.Sprintf("has %d, which is not in this conversation", seq))
 		}
 		list = append(list, *r)
 	}

@@ -72,7 +72,8 @@ func (c *Console) ListConnections(_ context.Context, _ rpc.Caller,
 		return res, err
 	}
 	res.Nodes, res.ServerTime = c.nodes(), c.store.Now()
-	res.Connections, res.Total = c.sessions.List(req.UserID, user, device, limit)
+	list, total := c.sessions.List(req.UserID, user, device, limit)
+	res.Connections, res.Total = append([]protocol.Connection{}, list...), total // never null
 	if len(res.Connections) == limit {
 		last := &res.Connections[limit-1]
 		res.Next = last.UserID + " " + last.DeviceID
@@ -150,12 +151,15 @@ func (c *Console) readInvitees(ctx context.Context, v *invite.Invitation, user s
 		}
 		return list, nil
 	}
+	if err := im.CheckUserID("userID", user); err != nil {
+		return nil, err
+	}
 	p, err := c.store.Invitee(ctx, v.ID, user)
 	switch {
 	case err != nil:
 		return nil, im.Internal(err)
 	case p == nil:
-		return nil, im.Bad("userID", "must be an invitee of this invitation")
+		return nil, im.NotFound("userID", "must be an invitee of this invitation")
 	}
 	return []invite.Invitee{*p}, nil
 }

@@ -68,8 +68,7 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 		}
 		a := s.tx.Application(s.ID, req.UserID)
 		if a == nil || a.State != txn.Waiting {
-			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID",
-				Message: req.UserID + " has no pending application"}
+			return protocol.GroupResponse{}, im.NotFound("userID", "is "+req.UserID+", who has no pending application")
 		}
 		present := s.member(req.UserID).Present()
 		if agreed && !present {

@@ -109,7 +109,13 @@ func checkKey(field, key string) error {
 	return im.CheckText(field, key, im.MaxAttributeKey)
 }
 
+// maxKeys limits the keys of a request, to those that a group can have.
+const maxKeys = 20
+
 func checkKeys(keys []string) error {
+	if len(keys) > maxKeys {
+		return im.Bad("keys", fmt.Sprintf("has %d keys; the limit is %d", len(keys), maxKeys))
+	}
 	for _, k := range keys {
 		if err := checkKey("keys", k); err != nil {
 			return err

@@ -56,17 +56,21 @@ func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error
 				Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
 		}
 		seen[r.GroupID] = true
+		if _, err := newGroup(r.GroupID, r.Type, r.Owner, r.MaxMembers, infoOf(r.GroupInfo), 0); err != nil {
+			return reads, err // also of a group that exists, so that a repeat has the same result
+		}
+		if r.CreatedAt < 0 {
+			return reads, im.Bad("groups", "has a createdAt in "+r.GroupID+" that is before 1970")
+		}
+		if slices.ContainsFunc(r.Members, func(m protocol.ImportMember) bool { return !importable(m, r.Owner) }) {
+			return reads, im.Bad("groups", "has a role in "+r.GroupID+" that is not 200 or 300; the owner's may be 400")
+		}
 		owner, members := splitOwner(&r)
 		if err := im.CheckText("groups", owner.NameCard, im.MaxNameCard); err != nil {
 			return reads, err
 		}
 		users := []string{owner.UserID}
 		for _, m := range members {
-			if m.Role != 0 && m.Role != int(im.RoleMember) && m.Role != int(im.RoleAdmin) {
-				return reads, im.Bad("groups", fmt.Sprintf("has a role of %s in %s that is %d; must be 200 or 300", m.UserID,
-					r.GroupID,
-					m.Role))
-			}
 			if err := im.CheckText("groups", m.NameCard, im.MaxNameCard); err != nil {
 				return reads, err
 			}
@@ -85,6 +89,12 @@ func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error
 		}
 	}
 	return reads, nil
+}
+
+// importable reports whether a member has a role that an import may give.
+func importable(m protocol.ImportMember, owner string) bool {
+	return m.Role == 0 || m.Role == int(im.RoleMember) || m.Role == int(im.RoleAdmin) ||
+		m.Role == int(im.RoleOwner) && m.UserID == owner
 }
 
 // splitOwner returns the owner and the other members of a group. Other systems list the owner among the members.

@@ -33,8 +33,8 @@ type beforeResponse struct {
 
 // Range of the codes with which an app server may reject a call. They reach the caller unchanged.
 const (
-	minCode = 120001
-	maxCode = 130000
+	MinCode = 120001
+	MaxCode = 130000
 )
 
 // HasBefore reports whether a method has a before-hook.
@@ -71,8 +71,8 @@ func (h *Hooks) Before(ctx context.Context, method, user, device string, request
 		err = json.Unmarshal(text, &a)
 	}
 	switch {
-	case err == nil && a.Code != 0 && (a.Code < minCode || a.Code > maxCode):
-		err = fmt.Errorf("rejection code %d is not within %d–%d", a.Code, minCode, maxCode)
+	case err == nil && a.Code != 0 && (a.Code < MinCode || a.Code > MaxCode):
+		err = fmt.Errorf("rejection code %d is not within %d–%d", a.Code, MinCode, MaxCode)
 	case err == nil && a.Code != 0:
 		return nil, &im.Error{Code: a.Code, Message: relay.Clip(cmp.Or(a.Message, "rejected by the application"))}
 	case err == nil && len(a.Request) > 0:

@@ -9,11 +9,22 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
+// optionalGroup checks a groupID that may be absent.
+func optionalGroup(id string) error {
+	if id == "" {
+		return nil
+	}
+	return im.CheckGroupID(id)
+}
+
 // ListCalls lists call records, the latest first: the caller's own or, for an app server, all.
 func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
 	req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
+		return res, err
+	}
+	if err := rpc.FirstError(im.CheckRoomID(req.RoomID), optionalGroup(req.GroupID)); err != nil {
 		return res, err
 	}
 	if req.From < 0 || req.Until < 0 {
@@ -65,7 +76,7 @@ func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCall
 		mine = mine || participants[i].UserID == by.UserID
 	}
 	if !mine {
-		return res, im.Bad("callID", "is not the ID of a call that you took part in")
+		return res, im.NotFound("callID", "is not the ID of a call that you took part in")
 	}
 	return protocol.GetCallResponse{Call: protocol.ViewCall(c, participants)}, nil
 }

@@ -350,7 +350,7 @@ func (p *Users) KickDevice(_ context.Context, by rpc.Caller,
 	}
 	res := protocol.KickDeviceResponse{Devices: p.sessions.Kick(by.UserID, req.DeviceID, by.DeviceID)}
 	if req.DeviceID != "" && len(res.Devices) == 0 {
-		return res, im.Bad("deviceID", "is not one of your connected devices")
+		return res, im.NotFound("deviceID", "is not one of your connected devices")
 	}
 	return res, nil
 }

@@ -5,9 +5,9 @@ import "github.com/beckon-im/beckon/protocol"
 
 // ListConnectionsRequest requests a page of the connections of all nodes.
 type ListConnectionsRequest struct {
-	UserID string `json:"userID,omitempty" doc:"Only of users with this ID prefix."`
+	UserID string `json:"userID,omitempty" limit:"any" doc:"Only of users with this ID prefix."`
 	After  string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit  int    `json:"limit,omitempty"`
 }
 
 // ListConnectionsResponse is a page of connections, by user and device.
@@ -22,7 +22,7 @@ type ListConnectionsResponse struct {
 // ListOpenInvitationsRequest requests invitations with an open invitee.
 type ListOpenInvitationsRequest struct {
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // ListOpenInvitationsResponse is a page of invitations, ordered by inviter.
@@ -58,9 +58,9 @@ type TraceEvent struct {
 
 // GetStatsRequest requests statistics over time.
 type GetStatsRequest struct {
-	From  int64 `json:"from,omitempty" doc:"Unix milliseconds. Default: a day before until."`
-	Until int64 `json:"until,omitempty" doc:"Unix milliseconds. Default: now."`
-	Step  int64 `json:"step,omitempty" doc:"Interval of points in seconds: a multiple of 300, at most 1000 points. Default: 300, or the smallest that fits."`
+	From  int64 `json:"from,omitempty" limit:"0.." doc:"Unix milliseconds. Default: a day before until."`
+	Until int64 `json:"until,omitempty" limit:"0.." doc:"Unix milliseconds. Default: now."`
+	Step  int64 `json:"step,omitempty" limit:"multiple of 300" doc:"Interval of points in seconds: a multiple of 300, at most 1000 points. Default: 300, or the smallest that fits."`
 }
 
 // GetStatsResponse is statistics over time.
@@ -91,9 +91,9 @@ type Percentiles struct {
 
 // ListUsersRequest requests a page of users.
 type ListUsersRequest struct {
-	UserID string `json:"userID,omitempty" doc:"Only users with this ID prefix."`
+	UserID string `json:"userID,omitempty" limit:"any" doc:"Only users with this ID prefix."`
 	After  string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit  int    `json:"limit,omitempty"`
 }
 
 // ListedUser is a user with any stored activity.
@@ -114,7 +114,7 @@ type ListUsersResponse struct {
 type ListGroupsRequest struct {
 	Find  string `json:"find,omitempty" doc:"Only groups with this text in the ID or name."`
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // ListGroupsResponse is a page of groups.
@@ -126,7 +126,7 @@ type ListGroupsResponse struct {
 // ListErasuresRequest requests erasures that are running, or that ended in the last 30 days.
 type ListErasuresRequest struct {
 	After string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit int    `json:"limit,omitempty"`
 }
 
 // ListErasuresResponse is a page of erasures, by user.

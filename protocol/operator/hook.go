@@ -25,10 +25,10 @@ const (
 type ListHookEventsRequest struct {
 	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"The queue. Default: webhook."`
 	State HookState `json:"state" enum:"waiting,delivered,dead" doc:"The state; delivered events are kept for 7 days, dead ones for 30."`
-	From  int64     `json:"from,omitempty" doc:"Only events at or after this time, Unix milliseconds."`
-	Until int64     `json:"until,omitempty" doc:"Only events up to this time, Unix milliseconds. Default: no end."`
+	From  int64     `json:"from,omitempty" limit:"0.." doc:"Only events at or after this time, Unix milliseconds."`
+	Until int64     `json:"until,omitempty" limit:"0.." doc:"Only events up to this time, Unix milliseconds. Default: no end."`
 	After string    `json:"after,omitempty" doc:"next of the previous page."`
-	Limit int       `json:"limit,omitempty" doc:"At most 1000. Default: 100."`
+	Limit int       `json:"limit,omitempty"`
 }
 
 // HookEvent is a webhook event or a push, with its delivery state.
@@ -56,8 +56,8 @@ type ListHookEventsResponse struct {
 type ReplayHookEventsRequest struct {
 	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"The queue. Default: webhook."`
 	State HookState `json:"state" enum:"delivered,dead" doc:"The state of the events to replay."`
-	From  int64     `json:"from,omitempty" doc:"Only events at or after this time, Unix milliseconds."`
-	Until int64     `json:"until,omitempty" doc:"Only events up to this time, Unix milliseconds. Default: now."`
+	From  int64     `json:"from,omitempty" limit:"0.." doc:"Only events at or after this time, Unix milliseconds."`
+	Until int64     `json:"until,omitempty" limit:"0.." doc:"Only events up to this time, Unix milliseconds. Default: now."`
 	After string    `json:"after,omitempty" doc:"next of the previous call."`
 }
 

@@ -11,7 +11,7 @@ type EraseUserRequest struct {
 type ExportUserRequest struct {
 	UserID string `json:"userID" doc:"The user."`
 	After  string `json:"after,omitempty" doc:"next of the previous page."`
-	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+	Limit  int    `json:"limit,omitempty"`
 }
 
 // ExportUserResponse is a page of the stored data about a user. A page may have fewer entries than the limit, even

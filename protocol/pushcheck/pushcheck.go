@@ -34,12 +34,12 @@ type TestPushRequest struct {
 
 // GetPushTestRequest requests the results of a test push, at most an hour after its beginning.
 type GetPushTestRequest struct {
-	TestID string `json:"testID" doc:"The testID of the response of testPush."`
+	TestID string `json:"testID" limit:"1..64 bytes" doc:"The testID of the response of testPush."`
 }
 
 // AckPushTestRequest acknowledges a test push.
 type AckPushTestRequest struct {
-	TestID string `json:"testID" doc:"The testID of the push."`
+	TestID string `json:"testID" limit:"1..64 bytes" doc:"The testID of the push."`
 }
 
 // AckPushTestResponse is the acknowledgement of an acknowledgement.

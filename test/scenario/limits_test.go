@@ -206,7 +206,7 @@ func TestOddQuestions(t *testing.T) {
 		len(list.Conversations) != 1 {
 		t.Errorf("the list is %+v, %v", list.Conversations, err)
 	}
-	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{Offset: 1<<63 - 1}); err != nil ||
+	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{Offset: 1<<53 - 1}); err != nil ||
 		len(list.Conversations) != 0 {
 		t.Errorf("far beyond the list is %+v, %v", list.Conversations, err)
 	}

@@ -399,7 +399,7 @@ func TestACallRecord(t *testing.T) {
 	}
 	s.connect("eve")
 	_, err = s.who["eve"].GetCall(t.Context(), list[0].CallID)
-	expect(t, "a stranger reads the record", refusal(err), "6017")
+	expect(t, "a stranger reads the record", refusal(err), "8015")
 	_, err = s.who["ann"].ModifyMessage(t.Context(),
 		protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "call-" +
 			list[0].CallID}, Body: protocol.Body{Text: "an hour"}})

@@ -83,10 +83,10 @@ func (h *Health) Test(ctx context.Context, by rpc.Caller,
 	rows := testsOf(tokens, req.DeviceID, uuid.NewString())
 	switch {
 	case len(rows) == 0 && req.DeviceID == "":
-		return t, im.Bad("deviceID", "is not given, and no device of this user has a push token that can be tested: "+
+		return t, im.NotFound("deviceID", "is not given, and no device of this user has a push token that can be tested: "+
 			"register one with setPushToken")
 	case len(rows) == 0:
-		return t, im.Bad("deviceID", "has no push token that can be tested: register one with setPushToken")
+		return t, im.NotFound("deviceID", "has no push token that can be tested: register one with setPushToken")
 	}
 	slots := outbox.TestKeys(by.UserID, h.store.Now())
 	t.Reads = txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Outbox: slots[:]}
@@ -211,7 +211,7 @@ func (h *Health) test(ctx context.Context, user, id string) ([]outbox.TestPush, 
 		return nil, im.Internal(err)
 	}
 	if len(rows) == 0 || rows[0].UserID != user {
-		return nil, im.Bad("testID", "is no test of this user; tests are kept for an hour")
+		return nil, im.NotFound("testID", "is no test of this user; tests are kept for an hour")
 	}
 	return rows, nil
 }

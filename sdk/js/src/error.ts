@@ -20,6 +20,8 @@ export const Code = {
   NotAdmitted: 8013,
   /** The room is in use by others: use another roomID. */
   RoomTaken: 8014,
+  /** An ID names nothing, or nothing of yours: see field. */
+  NotFound: 8015,
   /** Too often, or the server is overloaded. The call had no effect. */
   TooOften: 9506,
   /** The server failed, as while its database restarts. The call may have taken effect. */
