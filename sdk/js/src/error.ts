@@ -49,6 +49,12 @@ export class BeckonError extends Error {
   /** 8010: the action that took effect instead. */
   readonly won: Schemas['Won'] | undefined;
 
+  /** A program may load this class twice, as an ES module and as CommonJS: an instance of either is an instance of both. */
+  static override [Symbol.hasInstance](value: unknown): value is BeckonError {
+    if (this !== BeckonError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof Error && value.name === 'BeckonError';
+  }
+
   constructor(e: Partial<Schemas['Error']> & { code: number; message: string }, cause?: unknown) {
     super(e.message, cause === undefined ? undefined : { cause });
     this.code = e.code;

@@ -3,7 +3,7 @@ import type { Storage } from './storage.js';
 /** Options of a client. */
 export interface Options {
   /** The server, as https://chat.example.com. Default: the origin of the page. */
-  server?: string;
+  server?: string | undefined;
   /** A token, or a function that returns one. It is called again before the token expires. */
   token: string | (() => string | Promise<string>);
   /** The device ID. Default: one per tab, kept over reloads; outside of browsers, one per client. */

@@ -1,5 +1,5 @@
 // The npm package in a fresh project: all code blocks of the documents compile strictly and build with Vite, and run in
-// plain Node.
+// plain Node. ES modules, CommonJS and TypeScript can import each path, and a bundle has only what it uses.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,11 +7,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { Cluster } from './cluster.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'beckon-fresh-'));
 let cluster: Cluster;
+let tarball: string;
+
+/** The paths of the package, and one export of each. */
+const paths = {
+  beckon: 'Client',
+  'beckon/room': 'Room',
+  'beckon/push': 'enablePush',
+  'beckon/call': 'Calls',
+  'beckon/voice': 'VoiceRecorder',
+  'beckon/inbox': 'Inbox',
+  'beckon/native': 'Native',
+};
 
 function run(command: string, ...args: string[]): string {
   try {
@@ -39,7 +52,7 @@ function blocks(): Map<string, string> {
 
 before(async () => {
   cluster = await Cluster.start();
-  const tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', project], {
+  tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', project], {
     cwd: join(root, 'sdk/js'),
     encoding: 'utf8',
   })
@@ -54,7 +67,12 @@ before(async () => {
       type: 'module',
       private: true,
       dependencies: { beckon: `file:${tarball}`, 'livekit-client': version('livekit-client'), ws: version('ws') },
-      devDependencies: { typescript: version('typescript'), vite: version('vite') },
+      devDependencies: {
+        '@arethetypeswrong/cli': '0.18.5',
+        publint: '0.3.25',
+        typescript: version('typescript'),
+        vite: version('vite'),
+      },
     }),
   );
   writeFileSync(join(project, '.npmrc'), 'fund=false\naudit=false\n');
@@ -142,4 +160,78 @@ bob.stdout.once('data', () => {
 `,
   );
   assert.match(run('node', 'both.mjs'), /bob: yes/);
+});
+
+test('publint and Are the Types Wrong find nothing in the package', () => {
+  run('npx', 'publint', '--strict', tarball);
+  run('npx', 'attw', tarball);
+  const license = join('node_modules', 'beckon', 'LICENSE');
+  assert.equal(readFileSync(join(project, license), 'utf8'), readFileSync(join(root, 'LICENSE'), 'utf8'));
+});
+
+test('ES modules and CommonJS import each path, also in one program', () => {
+  const names = JSON.stringify(paths);
+  writeFileSync(
+    join(project, 'consumer.cjs'),
+    `for (const [path, name] of Object.entries(${names})) console.log(path, typeof require(path)[name]);
+module.exports = require('beckon');
+`,
+  );
+  writeFileSync(
+    join(project, 'consumer.mjs'),
+    `import { BeckonError } from 'beckon';
+import other from './consumer.cjs';
+for (const [path, name] of Object.entries(${names})) console.log(path, typeof (await import(path))[name]);
+const made = (E) => new E({ code: 8010, message: 'over' });
+console.log(made(other.BeckonError) instanceof BeckonError, made(BeckonError) instanceof other.BeckonError);
+console.log(made(Error) instanceof BeckonError);
+`,
+  );
+  const each = Object.keys(paths).map((path) => `${path} function\n`);
+  assert.equal(run('node', 'consumer.mjs'), [...each, ...each, 'true true\n', 'false\n'].join(''));
+});
+
+test('TypeScript resolves each path under node16, in both module systems, and bundler', () => {
+  mkdirSync(join(project, 'consumer'));
+  const text = [
+    ...Object.entries(paths).map(([path, name]) => `import { ${name} } from '${path}';`),
+    `console.log(${Object.values(paths).join(', ')});`,
+    `export const make = (server: string | undefined, token: string): Client => new Client({ server, token });`,
+    `// @ts-expect-error: the package has types, not any`,
+    `console.log(make('', '').none);`,
+  ].join('\n');
+  for (const name of ['esm.mts', 'cjs.cts']) writeFileSync(join(project, 'consumer', name), text);
+  for (const [module, moduleResolution] of [
+    ['Node16', 'Node16'],
+    ['ESNext', 'Bundler'],
+  ]) {
+    writeFileSync(
+      join(project, 'consumer', 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          target: 'ES2022',
+          module,
+          moduleResolution,
+          lib: ['ES2022', 'DOM', 'DOM.Iterable'],
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noEmit: true,
+          skipLibCheck: true,
+          types: [],
+        },
+      }),
+    );
+    run('npx', 'tsc', '-p', 'consumer');
+  }
+});
+
+test('a bundle has only what it uses', async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: "import { newID } from 'beckon'; console.log(newID());", resolveDir: project },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+  });
+  assert.ok(outputFiles[0]!.contents.length < 2000, `newID alone has ${outputFiles[0]!.contents.length} bytes`);
 });
