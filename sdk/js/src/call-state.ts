@@ -44,6 +44,16 @@ export interface CallState {
   readonly leader: boolean;
 }
 
+/** The users to call: one, or several, as members of a group. */
+export type CallTarget = { groupID?: string | undefined } & (
+  { userID: string; userIDs?: undefined } | { userID?: undefined; userIDs: string[] }
+);
+
+/** A call that continues: by its room, or its record. */
+export type RunningCall = { media?: Media | undefined } & (
+  { roomID: string; callID?: string | undefined } | { roomID?: undefined; callID: string }
+);
+
 /** The reason of the end of a call on this device. */
 export type EndReason =
   | 'hangup' // this device hung up
@@ -134,7 +144,7 @@ export function endReasonOf(err: unknown): EndReason {
 }
 
 /** Returns the end reason for the reason of a call's record. */
-export function endReasonOfRecord(reason: string | undefined): EndReason {
+export function endReasonOfRecord(reason: Schemas['Call']['reason']): EndReason {
   return reason === 'left' || reason === 'mediaLost' ? 'mediaLost' : 'remoteHangup';
 }
 

@@ -13,8 +13,10 @@ import {
   saysBusy,
   type CallData,
   type CallState,
+  type CallTarget,
   type Media,
   type Part,
+  type RunningCall,
 } from './call-state.js';
 import { heldElsewhere } from './call-tab.js';
 import { BeckonError, Code } from './error.js';
@@ -41,8 +43,8 @@ export class Calls extends CallControl {
    * Calls one user, several, or members of a group. It resolves when the server has accepted the call; events follow.
    */
   async call(
-    to: { userID?: string; userIDs?: string[]; groupID?: string },
-    options: { media?: Media; timeout?: number } = {},
+    to: CallTarget,
+    options: { media?: Media | undefined; timeout?: number | undefined } = {},
   ): Promise<CallState> {
     const users = to.userID ? [to.userID] : (to.userIDs ?? []);
     if (users.length === 0)
@@ -94,7 +96,7 @@ export class Calls extends CallControl {
   }
 
   /** Answers the incoming call. */
-  async answer(options: { media?: Media } = {}): Promise<void> {
+  async answer(options: { media?: Media | undefined } = {}): Promise<void> {
     const { phase, inviteID, inviter, roomID } = this.state;
     if (phase !== 'ringing') throw new BeckonError({ code: Code.Over, message: 'no call rings on this device' });
     const gone = this.overCheck();
@@ -160,7 +162,7 @@ export class Calls extends CallControl {
   }
 
   /** Requests to join a call after its invitation has timed out. A device of the inviter admits this one. */
-  async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media }): Promise<void> {
+  async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media | undefined }): Promise<void> {
     const media = call.media ?? 'video';
     const inviteID = newID();
     const gone = this.begin({
@@ -221,7 +223,7 @@ export class Calls extends CallControl {
   }
 
   /** Enters a running call again after leaving it. It rejects with 8010 if the call is over. */
-  async rejoin(call: { roomID?: string; callID?: string; media?: Media }): Promise<void> {
+  async rejoin(call: RunningCall): Promise<void> {
     const client = this.client;
     const roomID =
       call.roomID ?? (call.callID ? (await client.getCall({ callID: call.callID })).call?.roomID : undefined);
@@ -486,9 +488,11 @@ export {
   talkTime,
   type CallEvents,
   type CallState,
+  type CallTarget,
   type EndReason,
   type Media,
   type Part,
   type Phase,
+  type RunningCall,
 } from './call-state.js';
 export { Room, type LeaveReason, type Link, type Role, type RoomEvents } from './room.js';

@@ -93,7 +93,7 @@ export class Client extends Emitter<Events> {
    * Connects. It resolves with the welcome of the server and rejects if it refuses. An unreachable server is retried until
    * close or signal ends it, and so is a token function that fails: see onTokenError.
    */
-  async connect(options: { signal?: AbortSignal } = {}): Promise<Schemas['Welcome']> {
+  async connect(options: { signal?: AbortSignal | undefined } = {}): Promise<Schemas['Welcome']> {
     const closes = this.#closes;
     const link = await (this.#opening ??= this.#open());
     if (closes !== this.#closes || options.signal?.aborted) throw refusal(0, '');
@@ -270,9 +270,9 @@ export class Client extends Emitter<Events> {
   /** Fetches the facts of unknown invitations, for this event and those queued behind it. */
   async #learn(m: Schemas['Signaling']): Promise<void> {
     const asked = new Map<string, Schemas['Signaling']>();
-    for (const a of [{ event: m as WireEvent }, ...this.#queue]) {
+    for (const a of [{ event: m }, ...this.#queue]) {
       if (asked.size === maxNamed || typeof a === 'function' || a.event.type !== 'signaling') continue;
-      const s = a.event as Schemas['Signaling'];
+      const s = a.event;
       if (!asked.has(s.inviteID) && this.#ledger.unknown(s)) asked.set(s.inviteID, s);
     }
     for (const v of await this.#fetch([...asked.keys()])) {
@@ -305,7 +305,7 @@ export class Client extends Emitter<Events> {
         continue;
       }
       if (next.event.type === 'signaling') {
-        const m = next.event as Schemas['Signaling'];
+        const m = next.event;
         await this.#pending.settled(m);
         if (this.#ledger.unknown(m)) await this.#learn(m);
       }
@@ -324,7 +324,7 @@ export class Client extends Emitter<Events> {
   #deliver({ timeline, seq, event }: Arrival): void {
     this.emit('onEvent', { timeline, seq, event });
     if (event.type !== 'signaling') return raiseEvent(this.userID, seq, event, (name, e) => this.emit(name, e));
-    const m = event as Schemas['Signaling'];
+    const m = event;
     const first = this.#ledger.first(m);
     const stale = seq !== 0 && seq <= (this.#welcome?.positions[timeline] ?? 0) && !this.#welcome?.more;
     const todo = this.#ledger.event(m, stale);
@@ -346,7 +346,7 @@ export class Client extends Emitter<Events> {
   async call<M extends keyof Verbs>(
     method: M,
     request: Request<M>,
-    options: { signal?: AbortSignal } = {},
+    options: { signal?: AbortSignal | undefined } = {},
   ): Promise<Response<M>> {
     if (!request || typeof request !== 'object' || Array.isArray(request)) throw positional(method);
     const body: Record<string, unknown> = { ...request };

@@ -1,16 +1,16 @@
 import { BeckonError, Code } from './error.js';
-import type { Request, Schemas } from './schema.js';
+import type { Content } from './requests.js';
+import type { Schemas } from './schema.js';
+
+export type { Content };
 
 type Message = Schemas['Message'];
-
-/** The content and options of a message, as of sendMessage without its target and IDs. */
-export type Content = Omit<Request<'sendMessage'>, 'userID' | 'groupID' | 'messageID' | 'requestID'>;
 
 const kinds = ['text', 'custom', 'image', 'sound', 'video', 'file', 'location', 'face', 'merged'] as const;
 
 /** Returns the type of a message: that of its body. */
-export function kindOf(body: object): string {
-  return kinds.find((k) => k in body) ?? 'custom';
+export function kindOf(body: Content): Message['messageType'] {
+  return kinds.find((k) => body[k] !== undefined) ?? 'custom';
 }
 
 /** Returns the target of a message to a conversation. */
@@ -50,7 +50,7 @@ function noContent(): BeckonError {
 export function forward(m: Message): Content {
   const kind = kinds.find((k) => k in m);
   if (m.revoked || m.call || !kind) throw noContent();
-  return { [kind]: m[kind] } as Content;
+  return { [kind]: m[kind] } as object as Content;
 }
 
 /**

@@ -330,7 +330,7 @@ function did(b: Box, own: number, e: { readSeq?: number; unread: number; head?: 
   clear(b, e.clearedSeq ?? 0);
 }
 
-function setOption(v: Conversation, option: string | undefined): void {
+function setOption(v: Conversation, option: Conversation['receiveOption']): void {
   if (option) v.receiveOption = option;
   else delete v.receiveOption;
 }

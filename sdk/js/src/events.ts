@@ -1,5 +1,5 @@
 import type { InvitationEvents } from './ledger.js';
-import type { Schemas } from './schema.js';
+import type { Schemas, Verbs } from './schema.js';
 
 /** A wire event: a message, or a change of a message, group, conversation, user or room. */
 export type WireEvent =
@@ -100,7 +100,7 @@ export interface Events extends InvitationEvents, OriginalEvents {
   /** Each event as received, before all others. */
   onEvent: { timeline: string; seq: number; event: WireEvent };
   /** A call of this client succeeded. A device receives no events of its own actions. */
-  onResponse: { method: string; request: Record<string, unknown>; response: unknown };
+  onResponse: { method: keyof Verbs; request: Record<string, unknown>; response: unknown };
   /** Connected, also after a reconnect. */
   onConnected: Schemas['Welcome'];
   /** The connection is lost; the client reconnects. */
@@ -219,7 +219,7 @@ function raiseOriginal(m: Schemas['Message'], emit: Emit): void {
 export function raiseEvent(me: string, seq: number, event: WireEvent, emit: Emit): void {
   switch (event.type) {
     case 'message': {
-      const message = event as Schemas['Message'];
+      const message = event;
       const conversationID = conversationOf(me, message);
       emit('onReceiveMessage', { conversationID, seq, message });
       emit('onRecvNewMessage', { conversationID, seq, message });
@@ -231,31 +231,31 @@ export function raiseEvent(me: string, seq: number, event: WireEvent, emit: Emit
     case 'messageModified':
     case 'messageDeleted':
     case 'readReceipt':
-      return raiseMessage(me, event as Schemas['MessageEvent'], emit);
+      return raiseMessage(me, event, emit);
     case 'messageReactions': {
-      const e = event as Schemas['ReactionEvent'];
+      const e = event;
       return emit('onMessageReactions', { conversationID: conversationOf(me, e), changes: e.changes });
     }
     case 'typing': {
-      const e = event as Schemas['TypingEvent'];
+      const e = event;
       if (e.from === me) return; // another device of this user
       return emit('onTyping', { conversationID: conversationOf(me, e), userID: e.from, typing: !e.stopped });
     }
     case 'conversationRead':
     case 'conversationChanged':
-      return emit('onConversationChanged', event as Schemas['ConversationEvent']);
+      return emit('onConversationChanged', event);
     case 'userStatus': {
-      const { status } = event as Schemas['PersonEvent'];
+      const { status } = event;
       if (status) emit('onUserStatusChanged', status);
       return;
     }
     case 'userChanged':
-      return emit('onSelfChanged', event as Schemas['PersonEvent']);
+      return emit('onSelfChanged', event);
     case 'roomRole':
-      return emit('onRoomRoleChanged', event as Schemas['RoomEvent']);
+      return emit('onRoomRoleChanged', event);
     case 'group':
-      emit('onGroup', event as Schemas['GroupEvent']);
-      return raiseGroup(event as Schemas['GroupEvent'], emit);
+      emit('onGroup', event);
+      return raiseGroup(event, emit);
   }
 }
 

@@ -29,13 +29,13 @@ export interface Upload {
   body: Blob | Uint8Array;
   kind: FileKind;
   /** The shown name, at most 255 bytes. Default: none. */
-  name?: string;
+  name?: string | undefined;
   /** Media type, if it cannot be detected from the content. Default: that of a Blob. */
-  type?: string;
+  type?: string | undefined;
   /** Cancels the upload: it rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called with the bytes sent so far, and the size of the file. */
-  onProgress?: (sent: number, total: number) => void;
+  onProgress?: ((sent: number, total: number) => void) | undefined;
 }
 
 /** Uploads a file. */

@@ -40,7 +40,7 @@ export interface InboxEvents {
 /** Options of an Inbox. */
 export interface InboxOptions {
   /** Storage of drafts and unsent messages. Default: localStorage and sessionStorage; false = memory only. */
-  storage?: Storage | false;
+  storage?: Storage | false | undefined;
 }
 
 /** Conversations per page, and invitations with a remembered conversation. */
@@ -186,7 +186,8 @@ export class Inbox extends Emitter<InboxEvents> {
     delete m.error;
     this.#setUnsent(m);
     try {
-      return await this.client.sendMessage({ ...m.content, ...targetOf(m.conversationID), messageID });
+      const target = { ...targetOf(m.conversationID), messageID };
+      return await this.client.sendMessage({ ...m.content, ...target } as Request<'sendMessage'>);
     } catch (err) {
       const error =
         err instanceof BeckonError ? err : new BeckonError({ code: Code.BadParameter, message: String(err) });
@@ -339,7 +340,7 @@ export class Inbox extends Emitter<InboxEvents> {
       ...body,
       ...{ type: 'message', messageID, messageType: kindOf(body), from: this.client.userID, time },
       ...(userID ? { to: userID } : {}),
-    } as Schemas['Message'];
+    } as object as Schemas['Message'];
     for (const t of this.#open(conversationID)) t.add(seq, message);
     return this.#list.sent(conversationID, seq, message) ? [conversationID] : [];
   }

@@ -6,6 +6,19 @@ export type { FileKind, Upload } from './http.js';
 export { newID } from './id.js';
 export type { InvitationEvents, InvitationFacts } from './ledger.js';
 export type { Options } from './options.js';
+export type { Content } from './requests.js';
 export type { Request, Response, Schemas, Verbs } from './schema.js';
 export { getSignalingInfo } from './signaling.js';
 export type { Storage } from './storage.js';
+export type {
+  ActionType,
+  EventType,
+  GroupTip,
+  GroupType,
+  InviteeState,
+  MessageType,
+  ReachStatus,
+  ReceiveOption,
+  RoomRole,
+  UserState,
+} from './values.js';

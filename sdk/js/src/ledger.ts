@@ -1,3 +1,4 @@
+import type { Loose } from './requests.js';
 import type { Schemas } from './schema.js';
 
 type Signaling = Schemas['Signaling'];
@@ -206,7 +207,7 @@ export class Ledger {
     if (!this.#find(m.inviteID)) this.#held.set(m.inviteID, e);
   }
 
-  #facts(id: string, e: Entry, m: Partial<Signaling>, inviteeList: string[]): InvitationFacts {
+  #facts(id: string, e: Entry, m: Loose<Partial<Signaling>>, inviteeList: string[]): InvitationFacts {
     return {
       inviteID: id,
       inviter: e.inviter,

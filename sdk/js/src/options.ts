@@ -7,17 +7,17 @@ export interface Options {
   /** A token, or a function that returns one. It is called again before the token expires. */
   token: string | (() => string | Promise<string>);
   /** The device ID. Default: one per tab, kept over reloads; outside of browsers, one per client. */
-  deviceID?: string;
+  deviceID?: string | undefined;
   /** The platform name, visible to the other devices of the user. Default: web in a browser, else node. */
-  platform?: string;
+  platform?: string | undefined;
   /** Timeout of a call, including retries after a lost connection or a refusal, in milliseconds. Default: 20000. */
-  callTimeout?: number;
+  callTimeout?: number | undefined;
   /**
    * Repeat calls refused with 9506 (too often, or the server is overloaded) or 10002 (the server failed) after the
    * retryAfter of the refusal, at most 20 times, if they only read or have a request or message ID. Online-only messages
    * are never repeated. Default: true.
    */
-  repeat?: boolean;
+  repeat?: boolean | undefined;
   /**
    * A WebSocket class, as that of the package ws, for platforms without one (Node 20). Without any, and where networks
    * block WebSockets, the client uses HTTP streaming or SSE.
@@ -27,5 +27,5 @@ export interface Options {
    * Storage for positions and open invitations, so that a restarted program receives missed events.
    * Default: localStorage if available. false: none.
    */
-  storage?: Storage | false;
+  storage?: Storage | false | undefined;
 }

@@ -6,9 +6,9 @@ export type Push = Schemas['PushNotice'];
 
 /** Optional parts of an answer. Repeats of an answer with the same requestID take effect once. */
 export interface PushAnswer {
-  data?: string;
-  reason?: string;
-  requestID?: string;
+  data?: string | undefined;
+  reason?: string | undefined;
+  requestID?: string | undefined;
 }
 
 /** The methods that an answer token permits, besides getInvitation. */

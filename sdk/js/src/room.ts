@@ -30,9 +30,9 @@ type Source = 'camera' | 'screen';
 /** The options of enterRoom. */
 export interface EnterOptions {
   roomID: string;
-  role?: Role;
+  role?: Role | undefined;
   /** Return to a room: one that has ended is not opened again, it rejects with 8013. */
-  rejoin?: boolean;
+  rejoin?: boolean | undefined;
   /** The entry that the response of invite or accept has: enterRoom is not called. */
   entry?: Response<'enterRoom'> | undefined;
 }

@@ -17,7 +17,7 @@ export interface VoiceEvents {
 
 export interface VoiceOptions {
   /** Maximum duration in milliseconds. Default: 60,000. */
-  maxDuration?: number;
+  maxDuration?: number | undefined;
 }
 
 /** Formats of MediaRecorder, the preferred first: Safari has only the second. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Client, newID, type Schemas } from '../src/index.js';
+import type { Loose } from '../src/requests.js';
 
 type Call = {
   method: string;
@@ -153,7 +154,7 @@ export class Fake {
 }
 
 /** Returns an invitation from alice to bob, as in a response. */
-export function invitation(v: Partial<Schemas['Invitation']>): Schemas['Invitation'] {
+export function invitation(v: Loose<Partial<Schemas['Invitation']>>): Schemas['Invitation'] {
   return {
     inviteID: 'i',
     inviter: 'alice',
@@ -167,7 +168,7 @@ export function invitation(v: Partial<Schemas['Invitation']>): Schemas['Invitati
     serverTime: 1000,
     counts: { open: 1, accepted: 0, rejected: 0, cancelled: 0, timedOut: 0 },
     invitees: [{ userID: 'bob', state: 'open' }],
-    ...v,
+    ...(v as Partial<Schemas['Invitation']>),
   } as Schemas['Invitation'];
 }
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { uuidOf } from '../src/native/index.js';
 import { endCode, reasonOfError } from '../src/native/reason.js';
 import { emptyScreen, reduce, type Screen, type ScreenCall, type ScreenEvent } from '../src/native/screen.js';
-import { BeckonError, Code } from '../src/index.js';
+import { BeckonError, Code, type Schemas } from '../src/index.js';
 import { random } from './random.js';
 
 const uuid = uuidOf('i');
@@ -208,7 +208,7 @@ test('UUIDs are version 5 of RFC 9562, for IDs of any form and length', () => {
 });
 
 test('the reasons of refused answers, and their numbers on each platform', () => {
-  const refused = (action: string, reason = ''): string =>
+  const refused = (action: Schemas['Won']['action'], reason = ''): string =>
     reasonOfError(new BeckonError({ code: Code.Over, message: '', won: { action, reason, time: 0 } }));
   assert.equal(refused('accept'), 'answeredElsewhere');
   assert.equal(refused('reject'), 'declinedElsewhere');

@@ -197,8 +197,9 @@ test('TypeScript resolves each path under node16, in both module systems, and bu
     ...Object.entries(paths).map(([path, name]) => `import { ${name} } from '${path}';`),
     `console.log(${Object.values(paths).join(', ')});`,
     `export const make = (server: string | undefined, token: string): Client => new Client({ server, token });`,
-    `// @ts-expect-error: the package has types, not any`,
-    `console.log(make('', '').none);`,
+    `export const sent = (client: Client, replyTo: string | undefined) => client.sendMessage({ userID: 'bob', text: '', replyTo });`,
+    `// @ts-expect-error: an invitation to nobody`,
+    `export const refused = (client: Client) => client.invite({});`,
   ].join('\n');
   for (const name of ['esm.mts', 'cjs.cts']) writeFileSync(join(project, 'consumer', name), text);
   for (const [module, moduleResolution] of [

@@ -14,7 +14,7 @@ export type {
   VoipPushEvents,
 } from './boundary.js';
 export type { Describe, IncomingInvitation } from './incoming.js';
-export { Native, type NativeEvents, type NativeOptions } from './native.js';
+export { Native, type NativeEvents, type NativeOptions, type OutgoingCall } from './native.js';
 export type { Reason } from './reason.js';
 export type { CallEvents, ScreenCall } from './screen.js';
 export { LoadedStorage } from './storage.js';

@@ -25,13 +25,21 @@ export interface NativeOptions extends TokenOptions {
   /** Keeps the user of this device, so that pushes for another one are ignored. */
   storage: AsyncStorage;
   /** Displays messages and missed calls on Android. Default: they are not displayed. */
-  notifications?: Notifications;
+  notifications?: Notifications | undefined;
   /** The name and the media of a call. Default: the title of the push or the inviter's ID; the media of beckon/call. */
-  describe?: Describe;
+  describe?: Describe | undefined;
   /** Check the connection when the app comes to the foreground, and when the network changes. */
-  appState?: AppState;
-  netInfo?: NetInfo;
+  appState?: AppState | undefined;
+  netInfo?: NetInfo | undefined;
 }
+
+/** An outgoing call to a user or a group. */
+export type OutgoingCall = {
+  inviteID: string;
+  roomID?: string | undefined;
+  name: string;
+  video?: boolean | undefined;
+} & ({ userID: string; groupID?: undefined } | { groupID: string; userID?: undefined });
 
 /** The events of Native. */
 export interface NativeEvents extends CallEvents {
@@ -151,14 +159,7 @@ export class Native extends Emitter<NativeEvents> {
    * Reports an outgoing call to the system, before the invite: propose its inviteID. It is connected with the first
    * accept, and leaves the screen when the invitation is over without one, or with hangUp.
    */
-  startCall(call: {
-    inviteID: string;
-    userID?: string;
-    groupID?: string;
-    roomID?: string;
-    name: string;
-    video?: boolean;
-  }): void {
+  startCall(call: OutgoingCall): void {
     const { inviteID, userID = '', groupID = '', roomID = '', name, video = false } = call;
     const conversationID = groupID ? `group_${groupID}` : `c2c_${userID}`;
     const inviter = this.#client?.userID ?? '';

@@ -1,5 +1,6 @@
 // The reasons for which a call leaves the screen.
 import { BeckonError, Code } from '../error.js';
+import type { Schemas } from '../schema.js';
 
 /** The reason of the end of a call on the screen. */
 export type Reason =
@@ -13,7 +14,7 @@ export type Reason =
   | 'failed'; // the answer did not reach the server, or was refused: see error
 
 /** Returns the reason for the final state of an invitee. */
-export function reasonOfState(state: string | undefined): Reason {
+export function reasonOfState(state: Schemas['Invitee']['state'] | undefined): Reason {
   switch (state) {
     case 'accepted':
       return 'answeredElsewhere';

@@ -3,19 +3,19 @@ import type { Client } from '../client.js';
 import type { Request } from '../schema.js';
 import type { Messaging, VoipPush } from './boundary.js';
 
-type Provider = Exclude<Request<'setPushToken'>['provider'], 'webPush'>;
+type Provider = Exclude<Request<'setPushToken'>['provider'], 'webPush' | 'unifiedPush'>;
 
 /** TokenOptions are the libraries and settings for the registration. */
 export interface TokenOptions {
   platform: string;
-  voipPush?: VoipPush;
-  messaging?: Messaging;
+  voipPush?: VoipPush | undefined;
+  messaging?: Messaging | undefined;
   /** iOS: the bundle ID of the app. Default: the one in the server's configuration. */
-  app?: string;
+  app?: string | undefined;
   /** iOS: this is a development build, so that its tokens are for Apple's sandbox. Default: false. */
-  sandbox?: boolean;
+  sandbox?: boolean | undefined;
   /** The language of texts in pushes. Default: that of the user's profile. */
-  language?: string;
+  language?: string | undefined;
 }
 
 /**
