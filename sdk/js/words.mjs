@@ -3,7 +3,7 @@
 const kinds = ['text', 'custom', 'image', 'sound', 'video', 'file', 'location', 'face', 'merged'];
 const groupTypes = ['Work', 'Public', 'Meeting', 'AVChatRoom', 'Community'];
 const options = ['free', 'approval', 'forbidden'];
-const receive = ['notify', 'nothing', 'quiet', 'mentions'];
+const receive = ['nothing', 'quiet', 'mentions']; // absent: notify
 const roomRoles = ['anchor', 'audience', 'none'];
 const states = ['open', 'accepted', 'rejected', 'cancelled', 'timedOut'];
 const media = ['audio', 'video'];
@@ -50,7 +50,7 @@ export const words = {
     ],
   },
   Invitation: { notify },
-  Invitee: { state: states, reach: ['connected', 'unreachable', 'push', 'acknowledged'] },
+  Invitee: { state: states, reach: ['acknowledged'] },
   Member: { role: [200, 300, 400] },
   Message: { type: ['message'], messageType: [...kinds, 'call'] },
   MessageEvent: { type: ['messageRevoked', 'messageModified', 'messageDeleted', 'readReceipt'] },
@@ -63,7 +63,7 @@ export const words = {
   },
   PushTestResult: { provider: providers },
   Quoted: { messageType: [...kinds, 'call'] },
-  Reach: { status: ['connected', 'unreachable', 'push'] },
+  Reach: { status: ['connected', 'unreachable', 'push', 'doNotDisturb'] },
   ReactionEvent: { type: ['messageReactions'] },
   RoomEvent: { type: ['roomRole'], role: roomRoles },
   RoomResponse: { role: roomRoles },

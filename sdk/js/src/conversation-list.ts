@@ -1,5 +1,6 @@
 import { conversationOf, type WireEvent } from './events.js';
 import type { Schemas } from './schema.js';
+import type { ReceiveOption } from './values.js';
 
 export type Conversation = Schemas['Conversation'];
 type Message = Schemas['Message'];
@@ -330,7 +331,7 @@ function did(b: Box, own: number, e: { readSeq?: number; unread: number; head?: 
   clear(b, e.clearedSeq ?? 0);
 }
 
-function setOption(v: Conversation, option: Conversation['receiveOption']): void {
-  if (option) v.receiveOption = option;
+function setOption(v: Conversation, option: ReceiveOption | undefined): void {
+  if (option && option !== 'notify') v.receiveOption = option;
   else delete v.receiveOption;
 }

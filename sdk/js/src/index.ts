@@ -8,7 +8,7 @@ export type { InvitationEvents, InvitationFacts } from './ledger.js';
 export type { Options } from './options.js';
 export type { Content } from './requests.js';
 export type { Request, Response, Schemas, Verbs } from './schema.js';
-export { getSignalingInfo } from './signaling.js';
+export { getSignalingInfo, type SignalingInfo } from './signaling.js';
 export type { Storage } from './storage.js';
 export type {
   ActionType,

@@ -51,6 +51,7 @@ export interface InvitationEvents {
 export type Notice = { [K in keyof InvitationEvents]: { name: K; event: InvitationEvents[K] } }[keyof InvitationEvents];
 
 type Mine = Invitee['state'];
+type Facts = Partial<Pick<InvitationFacts, 'data' | 'reason' | 'everyone' | 'inviteeCount' | 'over'>>;
 
 interface Entry {
   inviter: string;
@@ -207,7 +208,7 @@ export class Ledger {
     if (!this.#find(m.inviteID)) this.#held.set(m.inviteID, e);
   }
 
-  #facts(id: string, e: Entry, m: Loose<Partial<Signaling>>, inviteeList: string[]): InvitationFacts {
+  #facts(id: string, e: Entry, m: Loose<Facts>, inviteeList: string[]): InvitationFacts {
     return {
       inviteID: id,
       inviter: e.inviter,

@@ -1,10 +1,15 @@
 import type { Schemas } from './schema.js';
 
+/** A signaling message. An answer has the data and the reason of the first invitee who answered. */
+export interface SignalingInfo extends Omit<Schemas['Signaling'], 'reason'> {
+  reason?: string;
+}
+
 /**
  * Reads a signaling message from an event, a history entry, or the JSON of a push; undefined for other messages. As in
  * the original, data and invitee of an answer are returned as data and inviteeList.
  */
-export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undefined {
+export function getSignalingInfo(message: unknown): SignalingInfo | undefined {
   let m = message as Schemas['Signaling'] | undefined;
   if (typeof message === 'string') {
     try {
