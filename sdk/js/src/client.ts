@@ -1,4 +1,5 @@
 import type { Centrifuge, ServerPublicationContext, ServerSubscribedContext } from 'centrifuge';
+import { abortable } from './abort.js';
 import { checkOnChange, ping } from './alive.js';
 import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
@@ -7,10 +8,10 @@ import { eventNames, originalOf, raiseEvent, type Events, type WireEvent } from 
 import { post, upload, type HTTP, type Upload } from './http.js';
 import { newID } from './id.js';
 import { Ledger, maxNamed, type Notice } from './ledger.js';
-import type { Options } from './options.js';
+import type { CallOptions, Options } from './options.js';
 import { PendingCalls } from './pending.js';
 import { PositionWriter, keyOf, ownerOf, readSaved } from './position.js';
-import { CallQueue, disconnected, notConnected } from './queue.js';
+import { CallQueue, disconnected, notConnected, positional } from './queue.js';
 import { maxRepeats, pause, repeatDelay } from './repeat.js';
 import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
 import { storageOf, type Storage } from './storage.js';
@@ -93,7 +94,7 @@ export class Client extends Emitter<Events> {
    * Connects. It resolves with the welcome of the server and rejects if it refuses. An unreachable server is retried until
    * close or signal ends it, and so is a token function that fails: see onTokenError.
    */
-  async connect(options: { signal?: AbortSignal | undefined } = {}): Promise<Schemas['Welcome']> {
+  async connect(options: CallOptions = {}): Promise<Schemas['Welcome']> {
     const closes = this.#closes;
     const link = await (this.#opening ??= this.#open());
     if (closes !== this.#closes || options.signal?.aborted) throw refusal(0, '');
@@ -342,12 +343,12 @@ export class Client extends Emitter<Events> {
     for (const n of todo) this.emit(n.name, n.event as never);
   }
 
-  /** Calls a method by name. Prefer the methods of the same names. An aborted signal ends its repeats. */
-  async call<M extends keyof Verbs>(
-    method: M,
-    request: Request<M>,
-    options: { signal?: AbortSignal | undefined } = {},
-  ): Promise<Response<M>> {
+  /** Calls a method by name. Prefer the methods of the same names. */
+  async call<M extends keyof Verbs>(method: M, request: Request<M>, options: CallOptions = {}): Promise<Response<M>> {
+    return abortable(this.#perform(method, request, options.signal), options.signal);
+  }
+
+  async #perform<M extends keyof Verbs>(method: M, request: Request<M>, signal?: AbortSignal): Promise<Response<M>> {
     if (!request || typeof request !== 'object' || Array.isArray(request)) throw positional(method);
     const body: Record<string, unknown> = { ...request };
     if (methods[method]) body['requestID'] ??= newID();
@@ -358,7 +359,7 @@ export class Client extends Emitter<Events> {
     for (let n = 0; ; n++) {
       const release = this.#pending.add(method, body);
       try {
-        const answer = await this.#send(method, body, deadline);
+        const answer = await this.#send(method, body, deadline, signal);
         this.#record(method, body, answer);
         this.emit('onResponse', { method, request: body, response: answer });
         return answer as Response<M>;
@@ -366,17 +367,17 @@ export class Client extends Emitter<Events> {
         const delay = this.#options.repeat === false || n === maxRepeats ? 0 : repeatDelay(method, body, err);
         if (!delay || performance.now() + delay > deadline) throw err;
         release(); // events do not wait for the repeat
-        if (!(await pause(delay, closed, options.signal))) throw err;
+        if (!(await pause(delay, closed, signal))) throw err;
       } finally {
         release();
       }
     }
   }
 
-  async #send(method: string, body: object, deadline: number): Promise<unknown> {
+  async #send(method: string, body: object, deadline: number, signal?: AbortSignal): Promise<unknown> {
     await this.#opening;
     if (!this.#calls) throw disconnected(method, notConnected);
-    return this.#calls.send(method, body, deadline);
+    return this.#calls.send(method, body, deadline, signal);
   }
 
   /** Records an action of this device in the ledger: a device gets no events of its own actions. */
@@ -447,22 +448,14 @@ export class Client extends Emitter<Events> {
   }
 }
 
-function positional(method: string): BeckonError {
-  return new BeckonError({
-    code: 6017,
-    field: 'request',
-    message: `${method} takes one object with named fields, as client.${method}({ … }): see the type of its argument`,
-  });
-}
-
 // Define a client method for each method of the server.
 for (const method of Object.keys(methods) as (keyof Verbs)[]) {
   Object.defineProperty(Client.prototype, method, {
     configurable: true,
     writable: true,
-    value(this: Client, ...args: unknown[]) {
-      if (args.length > 1) return Promise.reject(positional(method));
-      return this.call(method, (args[0] ?? {}) as Request<typeof method>);
+    value(this: Client, request: unknown = {}, options: unknown = {}, ...rest: unknown[]) {
+      if (typeof options !== 'object' || rest.length) return Promise.reject(positional(method));
+      return this.call(method, (request ?? {}) as Request<typeof method>, options ?? {});
     },
   });
 }

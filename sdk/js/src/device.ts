@@ -22,12 +22,21 @@ function lock(id: string): Promise<boolean> {
   });
 }
 
+/** The device of this page, also for other copies of this module in it. */
+const ofPage = Symbol.for('beckon.device');
+
 /**
- * deviceOfTab returns the device of this tab: the same over reloads, else that of a closed tab, else a new one. A lock
- * prevents two open tabs, also duplicated ones, from being the same device. Without locks, the device lives as long as
- * the tab.
+ * deviceOfTab returns the device of this tab, the same for all its clients and over reloads: else that of a closed tab,
+ * else a new one. A lock prevents two open tabs, also duplicated ones, from being the same device. Without locks, the
+ * device lives as long as the tab. Outside of pages each client has a new one.
  */
-export async function deviceOfTab(fresh: string): Promise<Device> {
+export function deviceOfTab(fresh: string): Promise<Device> {
+  if (typeof document === 'undefined') return takeDevice(fresh);
+  const page = globalThis as { [ofPage]?: Promise<Device> };
+  return (page[ofPage] ??= takeDevice(fresh));
+}
+
+async function takeDevice(fresh: string): Promise<Device> {
   const session = storageOf('sessionStorage');
   let own: string | null | undefined;
   try {

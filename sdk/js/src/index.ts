@@ -5,7 +5,7 @@ export { conversationOf, type Events, type WireEvent } from './events.js';
 export type { FileKind, Upload } from './http.js';
 export { newID } from './id.js';
 export type { InvitationEvents, InvitationFacts } from './ledger.js';
-export type { Options } from './options.js';
+export type { CallOptions, Options } from './options.js';
 export type { Content } from './requests.js';
 export type { Request, Response, Schemas, Verbs } from './schema.js';
 export { getSignalingInfo, type SignalingInfo } from './signaling.js';

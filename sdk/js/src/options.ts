@@ -1,12 +1,23 @@
 import type { Storage } from './storage.js';
 
+/** Options of one call. */
+export interface CallOptions {
+  /**
+   * Ends this call only: it rejects with the signal's reason. A request that was sent by then may take effect.
+   */
+  signal?: AbortSignal | undefined;
+}
+
 /** Options of a client. */
 export interface Options {
   /** The server, as https://chat.example.com. Default: the origin of the page. */
   server?: string | undefined;
   /** A token, or a function that returns one. It is called again before the token expires. */
   token: string | (() => string | Promise<string>);
-  /** The device ID. Default: one per tab, kept over reloads; outside of browsers, one per client. */
+  /**
+   * The device ID. Default: one per tab, kept over reloads; outside of pages, one per client. Of the clients of a user
+   * with one device ID, the latest replaces the others.
+   */
   deviceID?: string | undefined;
   /** The platform name, visible to the other devices of the user. Default: web in a browser, else node. */
   platform?: string | undefined;

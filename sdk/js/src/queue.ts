@@ -1,5 +1,6 @@
 // The calls of a client that have no response yet, in their order.
 import type { Centrifuge } from 'centrifuge';
+import { reasonOf } from './abort.js';
 import { BeckonError, Code } from './error.js';
 import type { Schemas } from './schema.js';
 
@@ -16,9 +17,10 @@ interface Call {
   method: string;
   body: object;
   sent: boolean; // on the current connection
+  signal: AbortSignal | undefined;
   end: (settle: () => void) => void;
   resolve: (response: unknown) => void;
-  reject: (err: BeckonError) => void;
+  reject: (err: Error) => void;
 }
 
 /**
@@ -37,26 +39,35 @@ export class CallQueue {
     });
   }
 
-  /** Sends a call until it has a response, or until a time of the monotonic clock. */
-  send(method: string, body: object, deadline: number): Promise<unknown> {
+  /**
+   * Sends a call until it has a response, or until a time of the monotonic clock. When signal aborts, it is not sent
+   * again, and rejects unless it awaits a response.
+   */
+  send(method: string, body: object, deadline: number, signal?: AbortSignal): Promise<unknown> {
+    if (signal?.aborted) return Promise.reject(reasonOf(signal));
     if (this.#link.state === 'disconnected') return Promise.reject(disconnected(method, notConnected));
     const size = new TextEncoder().encode(JSON.stringify(body)).length;
     if (size > maxRequest) return Promise.reject(tooLong(method, size));
     return new Promise((resolve, reject) => {
       const late = { code: Code.Timeout, message: `${method}: no answer in time; the call may have taken effect` };
+      const abort = (): void => this.#flush();
       const end = (settle: () => void): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
         this.#calls.delete(call);
         settle();
       };
-      const call: Call = { method, body, sent: false, end, resolve, reject };
+      const call: Call = { method, body, sent: false, signal, end, resolve, reject };
       const timer = setTimeout(() => end(() => reject(new BeckonError(late))), deadline - performance.now());
       this.#calls.add(call);
+      signal?.addEventListener('abort', abort);
       this.#flush();
     });
   }
 
   #flush(): void {
+    for (const { sent, signal, end, reject } of this.#calls)
+      if (!sent && signal?.aborted) end(() => reject(reasonOf(signal)));
     if (this.#link.state !== 'connected') return;
     for (const call of this.#calls) if (!call.sent) void this.#attempt(call);
   }
@@ -81,6 +92,15 @@ export const notConnected = 'this client is not connected; call connect() first'
 function tooLong(method: string, size: number): BeckonError {
   const message = `${method}: the request has ${size} bytes; the limit is ${maxRequest}`;
   return new BeckonError({ code: Code.TooLong, field: 'request', message });
+}
+
+/** Returns the error of a call with arguments by position. */
+export function positional(method: string): BeckonError {
+  return new BeckonError({
+    code: Code.BadParameter,
+    field: 'request',
+    message: `${method} takes one object with named fields, as client.${method}({ … }): see the type of its argument`,
+  });
 }
 
 /** Returns the error of a call without a connection. */

@@ -95,6 +95,30 @@ test('a call is retried with the same request ID after a lost connection', async
   assert.equal(fake.connects, 2);
 });
 
+test('an aborted call rejects at once, is not sent again, and its late response has its effect', async () => {
+  await client.connect();
+  fake.answer = () => undefined;
+  const abort = new AbortController();
+  const late = client.getUsersInfo({ userIDList: ['late'] }, { signal: abort.signal });
+  const { reply } = await fake.nthCall(1);
+  const lost = client.getUsersInfo({ userIDList: ['lost'] }, { signal: abort.signal });
+  await fake.nthCall(2);
+  abort.abort(new Error('the user left the page'));
+  await assert.rejects(late, { message: 'the user left the page' });
+  await assert.rejects(lost, { message: 'the user left the page' });
+  await assert.rejects(client.ring({ inviteID: 'i' }, { signal: abort.signal }), { message: 'the user left the page' });
+  const response = client.once('onResponse');
+  reply({ users: [] });
+  assert.deepEqual((await response).request, { userIDList: ['late'] });
+  fake.answer = (c) => c.reply({});
+  fake.cut();
+  await client.getDeviceList();
+  assert.deepEqual(
+    fake.calls.map((c) => c.method),
+    ['getUsersInfo', 'getUsersInfo', 'getDeviceList'],
+  );
+});
+
 test('calls go out in their order, also after a lost connection', async () => {
   await client.connect();
   const texts = (): unknown[] => fake.calls.map((c) => c.data['text']);
