@@ -105,10 +105,7 @@ func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, method strin
 // transient reports whether a transport error can be fixed by a reconnect.
 func transient(err error) bool {
 	var e *centrifuge.Error
-	if errors.As(err, &e) {
-		return e.Temporary
-	}
-	return !errors.Is(err, centrifuge.ErrClientClosed)
+	return !errors.As(err, &e) || e.Temporary // after Close, wait returns ErrClosed
 }
 
 // NewID returns an ID for an invitation or a request: a UUIDv7.

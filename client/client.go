@@ -91,6 +91,10 @@ type Client struct {
 	lastError error // error of the last connect attempt
 }
 
+// ErrClosed is the error of Connect and of calls after Close, and of those that Close ends. A call that was sent before
+// may have taken effect.
+var ErrClosed = errors.New("beckon: the client was closed")
+
 // New returns a disconnected client; call Connect next. It starts a goroutine for callbacks: call Close to stop it.
 // Errors: an invalid Server, a missing token, or an unreadable Store.
 func New(opt Options) (*Client, error) {
@@ -254,8 +258,8 @@ func (c *Client) lose() {
 }
 
 // Connect connects, and waits for the connect reply or the end of ctx. Afterwards the client reconnects by itself. It
-// returns an error after a permanent disconnect (a refused token), or when ctx ends: then the client is disconnected,
-// unless it was connected before and reconnects.
+// returns an error after a permanent disconnect (a refused token), ErrClosed after Close, and the error of ctx when
+// that ends: then the client is disconnected, unless it was connected before and reconnects.
 func (c *Client) Connect(ctx context.Context) error {
 	begins := c.conn.State() == centrifuge.StateDisconnected
 	started := make(chan error, 1)
@@ -263,9 +267,10 @@ func (c *Client) Connect(ctx context.Context) error {
 	select {
 	case err := <-started: // other errors concern the first attempt only, which is retried
 		if errors.Is(err, centrifuge.ErrClientClosed) {
-			return err
+			return ErrClosed
 		}
 	case <-ctx.Done():
+	case <-c.closing:
 	}
 	_, err := c.wait(ctx)
 	if err != nil && begins && ctx.Err() != nil {
@@ -282,16 +287,22 @@ func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 	c.mu.Unlock()
 	select {
 	case <-up:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.down, c.terminal
+	case <-c.closing:
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.lastError != nil {
-			return nil, fmt.Errorf("beckon: not connected: %w", c.lastError)
+			return nil, fmt.Errorf("beckon: not connected: %w: %w", ctx.Err(), c.lastError)
 		}
 		return nil, fmt.Errorf("beckon: not connected: %w", ctx.Err())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.closing:
+		return nil, ErrClosed
+	default:
+		return c.down, c.terminal
 	}
 }
 
