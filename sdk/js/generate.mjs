@@ -27,10 +27,10 @@ const methods = Object.entries(doc.paths)
 
 const types = astToString(await openapiTS(doc));
 const body = methods
-  .map(
-    (m) =>
-      `  /** ${m.doc} */\n  ${m.name}(request${requiredOf(m.name) ? '' : '?'}: Request<'${m.name}'>, options?: CallOptions): Promise<Response<'${m.name}'>>;`,
-  )
+  .map(({ name, doc }) => {
+    const request = `request${requiredOf(name) ? '' : '?'}: Request<'${name}'>`;
+    return `  /** ${doc} */\n  ${name}(${request}, options?: CallOptions): Promise<Response<'${name}'>>;`;
+  })
   .join('\n');
 
 function requiredOf(name) {

@@ -90,6 +90,7 @@ test('all code blocks of the documents compile strictly and build with Vite', ()
     'away',
     'call',
     'call-links',
+    'cancel',
     'chat',
     'errors',
     'files',
