@@ -148,6 +148,13 @@ export function others(subscription: { endpoint: string; keys: { p256dh: string;
     // @ts-expect-error: a period has two ends
     client.setDoNotDisturb({ dailyFrom: '22:00' }),
 
+    client.accept({ inviteID: 'i' }, { signal: AbortSignal.timeout(1000) }),
+    client.listCalls(undefined, { signal: undefined }),
+    // @ts-expect-error: fields have names
+    client.accept('i'),
+    // @ts-expect-error: fields have names
+    client.accept({ inviteID: 'i' }, 'yes'),
+
     // @ts-expect-error: the owner is changed by transferGroupOwner
     client.setGroupMemberRole({ groupID: 'g', userID: 'bob', role: 400 }),
 
