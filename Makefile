@@ -42,7 +42,7 @@ $(API): $(shell find protocol internal/api im invite -name '*.go') | need-go
 	@echo "describing the verbs for the SDK (the first time this compiles everything: a minute or two)"
 	@$(GO) run ./cmd/beckon openapi > $@.new && mv $@.new $@
 
-$(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts sdk/js/src/native/*.ts) sdk/js/generate.mjs sdk/js/words.mjs sdk/js/build.mjs sdk/js/tsconfig.json sdk/js/tsconfig.build.json
+$(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts sdk/js/src/native/*.ts) sdk/js/generate.mjs sdk/js/build.mjs sdk/js/tsconfig.json sdk/js/tsconfig.build.json
 	@echo "building the SDK"
 	@cd sdk/js && node generate.mjs openapi.json && node build.mjs
 

@@ -6,7 +6,7 @@ type Profile struct {
 	Nick       string            `json:"nick,omitempty" limit:"500 bytes"`
 	FaceURL    string            `json:"faceURL,omitempty" limit:"500 bytes"`
 	Signature  string            `json:"signature,omitempty" limit:"500 bytes"`
-	Gender     int               `json:"gender,omitempty" limit:"0..2" doc:"0 unknown, 1 male, 2 female."`
+	Gender     int               `json:"gender,omitempty" doc:"0 unknown, 1 male, 2 female."`
 	Birthday   int               `json:"birthday,omitempty" limit:"0..99991231" doc:"As 20001231."`
 	Language   string            `json:"language,omitempty" limit:"35 bytes" doc:"As en or zh-CN."`
 	CustomInfo map[string]string `json:"customInfo,omitempty" limit:"20 keys of 32 bytes, values of 500 bytes"`
@@ -17,7 +17,7 @@ type SetSelfInfoRequest struct {
 	Nick       *string           `json:"nick,omitempty" limit:"500 bytes"`
 	FaceURL    *string           `json:"faceURL,omitempty" limit:"500 bytes"`
 	Signature  *string           `json:"signature,omitempty" limit:"500 bytes"`
-	Gender     *int              `json:"gender,omitempty" limit:"0..2" doc:"0 unknown, 1 male, 2 female."`
+	Gender     *int              `json:"gender,omitempty" doc:"0 unknown, 1 male, 2 female."`
 	Birthday   *int              `json:"birthday,omitempty" limit:"0..99991231" doc:"As 20001231; 0 removes it."`
 	Language   *string           `json:"language,omitempty" limit:"35 bytes" doc:"As en or zh-CN."`
 	CustomInfo map[string]string `json:"customInfo,omitempty" limit:"20 keys of 32 bytes, values of 500 bytes" doc:"Keys to set; an empty value removes one."`

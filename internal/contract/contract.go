@@ -6,6 +6,7 @@
 package contract
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -52,13 +53,16 @@ func (d *Document) JSON() []byte { return encode(json.Marshal(d.build())) }
 func (d *Document) JSON30() []byte {
 	doc := d.build()
 	doc.Webhooks = nil
-	doc.Info.License.Identifier = ""
+	doc.Info.License = &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
 	for _, s := range doc.Components.Schemas.Map() {
 		s.AllOf, s.OneOf, s.Not, s.DependentRequired = nil, nil, nil, nil
 	}
-	doc.Components.Schemas.Map()["Event"] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
-		Description: "An event on a timeline."}
-	return encode(doc.Downgrade())
+	for _, name := range []string{"Event", "Content"} {
+		doc.Components.Schemas.Map()[name] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
+			Description: doc.Components.Schemas.Map()[name].Description}
+	}
+	text := encode(doc.Downgrade())
+	return bytes.ReplaceAll(text, []byte(`"contentMediaType":"application/octet-stream",`), nil) // not in 3.0
 }
 
 func encode(b []byte, err error) []byte {
@@ -74,7 +78,7 @@ An app server sends its API key, and the header Beckon-User to act for a user. A
 	"`x-maxBytes`" + ` has them, and maxLength the same number.`
 
 func (d *Document) build() *huma.OpenAPI {
-	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	reg := huma.NewMapRegistry(schemaPath, huma.DefaultSchemaNamer)
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "Beckon", Version: protocol.Version, Description: overview,
@@ -129,7 +133,8 @@ func (d *Document) build() *huma.OpenAPI {
 		s.of(t, t.Name())
 	}
 	s.refine()
-	reg.Map()["Event"] = eventSchema()
+	reg.Map()["Event"] = oneOf("An event on a timeline.", events())
+	reg.Map()["Content"] = oneOf("An event in the history of a conversation.", shown())
 	doc.Webhooks = d.webhooks()
 	return doc
 }
@@ -235,20 +240,25 @@ func events() []reflect.Type {
 		reflect.TypeFor[protocol.RoomEvent](), reflect.TypeFor[protocol.ParticipantEvent]()}
 }
 
-const refEvent = "#/components/schemas/Event"
+const schemaPath = "#/components/schemas/"
 
-// eventFields are the fields that hold an event, by type.
-var eventFields = map[string][]string{"Entry": {"event"}, "Conversation": {"last"}}
+// contentFields are the fields that hold an event of a conversation, by type.
+var contentFields = map[string][]string{"Entry": {"event"}, "Conversation": {"last"}}
 
-// eventSchema is one of the events, which their field type tells apart.
-func eventSchema() *huma.Schema {
-	s := &huma.Schema{Description: "An event on a timeline.", Discriminator: &huma.Discriminator{PropertyName: "type",
+// shown returns the types of events in the history of conversations.
+func shown() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.Signaling](),
+		reflect.TypeFor[protocol.GroupEvent]()}
+}
+
+// oneOf is one of some types of events, which their field type tells apart.
+func oneOf(doc string, types []reflect.Type) *huma.Schema {
+	s := &huma.Schema{Description: doc, Discriminator: &huma.Discriminator{PropertyName: "type",
 		Mapping: map[string]string{}}}
-	for _, t := range events() {
-		ref := "#/components/schemas/" + t.Name()
-		s.OneOf = append(s.OneOf, &huma.Schema{Ref: ref})
+	for _, t := range types {
+		s.OneOf = append(s.OneOf, &huma.Schema{Ref: schemaPath + t.Name()})
 		for _, name := range enums[t.Name()+".type"] {
-			s.Discriminator.Mapping[name.(string)] = ref
+			s.Discriminator.Mapping[name.(string)] = schemaPath + t.Name()
 		}
 	}
 	return s
@@ -262,7 +272,7 @@ func (d *Document) webhooks() map[string]*huma.PathItem {
 			Properties: map[string]*huma.Schema{
 				"type":      {Type: huma.TypeString, Enum: []any{kind}, Description: "The kind of the event."},
 				"timestamp": {Type: huma.TypeString, Format: "date-time", Description: "The time of the event."},
-				"data":      {Ref: "#/components/schemas/" + eventOf(kind), Description: "The event, as devices receive it."},
+				"data":      {Ref: schemaPath + eventOf(kind), Description: "The event, as devices receive it."},
 			}}
 		op := &huma.Operation{OperationID: "on." + kind, Summary: "The event " + kind + ".",
 			Description: "Signed as Standard Webhooks specifies. Delivered at least once, with the same webhook-id.",

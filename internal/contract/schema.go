@@ -76,8 +76,9 @@ func (s *schemas) refine() {
 		}
 		schema.AllOf = exclusive[t.Name()]
 		schema.DependentRequired = needs[t.Name()]
-		for _, field := range eventFields[t.Name()] {
-			schema.Properties[field] = &huma.Schema{Ref: refEvent, Description: schema.Properties[field].Description}
+		for _, field := range contentFields[t.Name()] {
+			schema.Properties[field] = &huma.Schema{Ref: schemaPath + "Content",
+				Description: schema.Properties[field].Description}
 		}
 	}
 }

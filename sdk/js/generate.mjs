@@ -2,14 +2,8 @@
 // Usage: node generate.mjs openapi.json   ("make sdk" writes that file with "beckon openapi")
 import { readFileSync, writeFileSync } from 'node:fs';
 import openapiTS, { astToString } from 'openapi-typescript';
-import { addWords } from './words.mjs';
 
-const doc = JSON.parse(readFileSync(process.argv[2], 'utf8'), (_, v) =>
-  // A list is never null on the wire: it is present or omitted.
-  v && Array.isArray(v.type) && v.type.length === 2 && v.type[1] === 'null' ? { ...v, type: v.type[0] } : v,
-);
-
-addWords(doc);
+const doc = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
 const methods = Object.entries(doc.paths)
   .filter(([path]) => path !== '/v1/files')

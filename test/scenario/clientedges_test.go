@@ -352,7 +352,8 @@ func (e *edges) callDuringClose() {
 	e.Cleanup(link.Close)
 	connected := e.DeviceWith(client.Options{Server: "http://" + link.Addr(), Token: e.Token("gus")})
 	link.Freeze() // no response comes
-	for what, c := range map[string]*client.Client{"online": connected, "never connected": e.client("gus", client.Options{})} {
+	idle := e.client("gus", client.Options{})
+	for what, c := range map[string]*client.Client{"online": connected, "never connected": idle} {
 		begun, done := make(chan struct{}), make(chan error, 1)
 		go func() {
 			close(begun)
