@@ -78,10 +78,11 @@ type Server struct {
 	draining  atomic.Bool
 	drained   chan struct{}
 	leave     sync.Once
+	life      lifecycle
 }
 
 // New opens the database and prepares a server. ctx bounds the opening and the lifetime of background key refreshes.
-// Call Run next; call Close only if Run is never called.
+// Call Run next, once; call Close instead if Run is never called.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
@@ -105,16 +106,16 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	if cfg.Traces != "" {
 		if s.tracer, err = trace.New(ctx, cfg.Traces, s.store.ClusterID(), cfg.Log); err != nil {
-			return nil, errors.Join(err, s.Close())
+			return nil, errors.Join(err, s.free())
 		}
 	}
 	s.hooks.Serve(s.store)
 	s.stats.Serve(s.store)
 	if err := s.cfg.fillKeys(ctx, s.store); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.free())
 	}
 	if err := s.connectServices(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.free())
 	}
 	s.retention = retention.New(s.store, retention.Options{Age: cfg.Retention, RemoveFiles: s.files.Remove, Log: cfg.Log})
 	return s, nil
@@ -295,15 +296,24 @@ func (s *Server) methods(sessions sessions) api.Services {
 const busyAt = 0.25
 
 // Run serves until ctx ends. Then it drains devices to other nodes (with NATS), completes pending actions, and closes
-// the database.
+// the database. A server runs once: a second Run returns ErrRunning, or ErrClosed after the first one or Close.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.life.start(); err != nil {
+		return err
+	}
 	defer s.release()
-	if err := s.gateway.Start(); err != nil {
-		return errors.Join(err, s.Close())
+	err := s.gateway.Start()
+	if err == nil {
+		err = s.signaling.Restore(ctx)
 	}
-	if err := s.signaling.Restore(ctx); err != nil {
-		return errors.Join(err, s.Close())
+	if err == nil {
+		err = s.run(ctx)
 	}
+	return errors.Join(err, s.life.end(s.free))
+}
+
+// run runs the parts of the server until ctx ends or one of them fails.
+func (s *Server) run(ctx context.Context) error {
 	// Shutdown order: drain devices, stop sessions and deadlines, then the store, which completes their transactions, then
 	// the bus.
 	stopStore, cancel := context.WithCancel(context.Background())
@@ -354,12 +364,15 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	err := g.Wait()
+	s.life.stop()
 	cancel()
 	err = errors.Join(err, storing.Wait(), leaveCluster())
+	s.life.calls.Wait()
 	s.api.Wait() // pending calls have been refused by now
-	return errors.Join(err, s.Close())
+	return err
 }
 
+// release ends the wait for Drained.
 func (s *Server) release() { s.leave.Do(func() { close(s.drained) }) }
 
 // Drained is closed when a stopping server has drained its devices: keep HTTP listeners open until then.
@@ -392,8 +405,17 @@ func (s *Server) state(without string) string {
 // traceTime is the timeout for sending the last traces.
 const traceTime = 2 * time.Second
 
-// Close releases the data directory of a server that was never run.
+// Close releases the data directory of a server that was never run. It returns ErrRunning while Run runs, and does
+// nothing after Run or another Close. Run returns ErrClosed afterwards.
 func (s *Server) Close() error {
+	return s.life.close(func() error {
+		s.release()
+		return s.free()
+	})
+}
+
+// free releases the resources of the server.
+func (s *Server) free() error {
 	if s.bus != nil {
 		s.bus.Close()
 	}
