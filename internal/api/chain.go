@@ -167,7 +167,7 @@ func (a *API) shed(next handler) handler {
 // charge deducts the cost of a call from its user's budget, and queues it behind the user's other calls.
 func (a *API) charge(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
-		if c.by.UserID == "" || isAnswer(c.name) {
+		if c.by.UserID == "" || isAnswer(c.name) || withinHook(ctx) {
 			next(ctx, c, reply)
 			return
 		}
@@ -212,7 +212,7 @@ func (a *API) beforeHook(next handler) handler {
 		if c.by.UserID != "" && !c.by.Server && a.Hooks.HasBefore(c.name) {
 			request, err := c.row.rewrite(c.data)
 			if err == nil {
-				request, err = a.Hooks.Before(ctx, c.name, c.by.UserID, c.by.DeviceID, request)
+				request, err = a.Hooks.Before(context.WithValue(ctx, hookKey{}, true), c.name, c.by.UserID, c.by.DeviceID, request)
 			}
 			if err != nil {
 				reply(nil, err)

@@ -49,7 +49,7 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	if a.Hooks.HasBefore("connect") {
 		request, err := json.Marshal(hello)
 		if err == nil {
-			_, err = a.Hooks.Before(ctx, "connect", by.UserID, by.DeviceID, request)
+			_, err = a.Hooks.Before(context.WithValue(ctx, hookKey{}, true), "connect", by.UserID, by.DeviceID, request)
 		}
 		if err != nil {
 			return nil, err
