@@ -1,6 +1,7 @@
 package beckon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,6 +56,12 @@ type Config struct {
 	UserSigAppID         int64
 	UserSigKey           string
 	SecondaryUserSigKeys []string
+	// Authenticate verifies the tokens of the embedding program, such as session IDs, when a device connects, renews its
+	// token, or calls over HTTP. The server's own tokens and those of the settings above are verified first; only tokens
+	// that none of their keys has signed are passed on. An *Error refuses the token, by default with 70009, and reaches
+	// the device; any other error, and a panic, mean that the token cannot be verified now, and devices retry. The calls are
+	// concurrent, and only the device waits; ctx ends after 10 s. Default: such tokens are refused.
+	Authenticate func(ctx context.Context, token string) (Identity, error)
 	// APIKeys authenticate app servers, which may act for any user; at least 16 characters each. Default: one generated,
 	// kept in DataDir/keys.json.
 	APIKeys []string

@@ -40,6 +40,7 @@ func (c *Config) auth() auth.Options {
 		JWTSecret: c.JWTSecret, JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		UserSigAppID: c.UserSigAppID, UserSigKey: c.UserSigKey, APIKeys: c.APIKeys,
 		SecondaryJWTSecrets: c.SecondaryJWTSecrets, SecondaryUserSigKeys: c.SecondaryUserSigKeys,
+		External: c.authenticate(),
 	}
 }
 

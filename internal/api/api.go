@@ -175,11 +175,11 @@ func clipTo(s string, limit int) string {
 }
 
 // checkToken authenticates a token. An address that sent too many invalid tokens is blocked for a while.
-func (a *API) checkToken(from netip.Addr, token string) (auth.Identity, error) {
+func (a *API) checkToken(ctx context.Context, from netip.Addr, token string) (auth.Identity, error) {
 	if a.opt.Addresses.Spent(from) { // many requests may have been accepted before their tokens were checked
 		return auth.Identity{}, tooOften("too many invalid tokens from this address")
 	}
-	id, err := a.auth.Check(token)
+	id, err := a.auth.Check(ctx, token)
 	if errors.Is(err, auth.ErrForged) {
 		a.opt.Addresses.Wrong(from)
 	}

@@ -234,7 +234,7 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 		}
 		return rpc.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
 	}
-	id, err := a.checkToken(address.From(r.Context()), token)
+	id, err := a.checkToken(r.Context(), address.From(r.Context()), token)
 	if err == nil {
 		err = a.Users.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
 	}

@@ -20,7 +20,7 @@ const connectTime = 10 * time.Second
 
 // Connect authenticates a device, and reads its initial state and the topics to subscribe to.
 func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.Session, error) {
-	id, err := a.checkToken(at.From, at.Token)
+	id, err := a.checkToken(ctx, at.From, at.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	if err := a.limitRate(gateway.MethodRenew, rpc.Caller{UserID: s.UserID}); err != nil {
 		return 0, err
 	}
-	id, err := a.checkToken(s.From, token)
+	id, err := a.checkToken(ctx, s.From, token)
 	if err != nil {
 		return 0, err
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	SecondaryUserSigKeys []string
 	// APIKeys let app servers act for any user. Default: none.
 	APIKeys []string
+	// External verifies the tokens that no key above has signed: its own refusals are *im.Error, and other errors mean that
+	// it cannot decide now. Default: they are refused.
+	External func(ctx context.Context, token string) (Identity, error)
 	// Now is the clock for expiry. Set it only in tests. Default: time.Now.
 	Now func() time.Time
 }
@@ -78,10 +81,10 @@ func New(ctx context.Context, opt Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// Set replaces the settings, except JWKSURL; after an error the old ones stay.
+// Set replaces the settings, except JWKSURL and External; after an error the old ones stay.
 func (a *Authenticator) Set(opt Options) error {
 	old := a.current.Load()
-	opt.JWKSURL = old.opt.JWKSURL
+	opt.JWKSURL, opt.External = old.opt.JWKSURL, old.opt.External
 	v, err := newVerifier(opt)
 	if err != nil {
 		return err
@@ -97,8 +100,19 @@ func (a *Authenticator) Now() time.Time { return a.current.Load().opt.Now() }
 // IsAPIKey reports whether a bearer token is an API key.
 func (a *Authenticator) IsAPIKey(token string) bool { return a.current.Load().isAPIKey(token) }
 
-// Check verifies a device token: a JWT, which contains two dots, or a UserSig, which contains none.
-func (a *Authenticator) Check(token string) (Identity, error) { return a.current.Load().check(token) }
+// Check verifies a device token: a JWT, which contains two dots, or a UserSig, which contains none. A token that no key
+// of this server has signed is passed to Options.External.
+func (a *Authenticator) Check(ctx context.Context, token string) (Identity, error) {
+	v := a.current.Load()
+	id, err := v.check(token)
+	if v.opt.External != nil && errors.Is(err, errForeign) {
+		id, err = v.external(ctx, token)
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	return id, nil
+}
 
 // Mint returns a token for a device of a user. It never expires if ttl is 0.
 func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
@@ -182,26 +196,39 @@ func (a *verifier) check(token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	if im.CheckUserID("sub", id.UserID) != nil {
-		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token has no valid user ID")
+	return id, id.check()
+}
+
+// check checks the IDs of an identity.
+func (i Identity) check() error {
+	if im.CheckUserID("sub", i.UserID) != nil {
+		return im.Refuse(im.CodeTokenMalformed, "the token has no valid user ID")
 	}
-	if id.DeviceID != "" && im.CheckDeviceID(id.DeviceID) != nil {
-		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token has an invalid device ID")
+	if i.DeviceID != "" && im.CheckDeviceID(i.DeviceID) != nil {
+		return im.Refuse(im.CodeTokenMalformed, "the token has an invalid device ID")
 	}
-	return id, nil
+	return nil
 }
 
 // ErrForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
 var ErrForged = errors.New("forged token")
 
+// errForeign is a cause of errors for tokens that no key of this server has signed.
+var errForeign = errors.New("token of another issuer")
+
 // forged returns the error of a forged token.
 func forged(code int, message string, cause error) error {
-	return &im.Error{Code: code, Message: message, Cause: errors.Join(ErrForged, cause)}
+	return foreign(code, message, errors.Join(ErrForged, cause))
+}
+
+// foreign returns the error of a token that no key of this server has signed, but maybe another issuer has.
+func foreign(code int, message string, cause error) error {
+	return &im.Error{Code: code, Message: message, Cause: errors.Join(errForeign, cause)}
 }
 
 func (a *verifier) checkJWT(token string) (Identity, error) {
 	if a.opt.JWTSecret == "" && a.jwks == nil {
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept JWTs")
+		return Identity{}, foreign(im.CodeTokenRefused, "this server does not accept JWTs", nil)
 	}
 	var c claims
 	parsed, err := a.parser.ParseWithClaims(token, &c, a.key)
@@ -217,8 +244,7 @@ func (a *verifier) checkJWT(token string) (Identity, error) {
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return Identity{}, &im.Error{Code: im.CodeTokenApp, Message: "the token is for another application", Cause: err}
 	case errors.Is(err, jwkset.ErrKeyNotFound) && a.noKeys():
-		return Identity{}, &im.Error{Code: im.CodeTokenRefused,
-			Message: "the public keys have not been fetched yet; retry later", Cause: err}
+		return Identity{}, foreign(im.CodeTokenRefused, "the public keys have not been fetched yet; retry later", err)
 	default:
 		return Identity{}, forged(im.CodeTokenRefused, "the token signature does not match any key of this server", err)
 	}

@@ -170,7 +170,7 @@ func TestJWT(t *testing.T) {
 		{"dots", "a.b.c", im.CodeTokenMalformed},
 		{"long", strings.Repeat("a", maxToken+1), im.CodeTokenMalformed},
 	} {
-		id, err := a.Check(c.token)
+		id, err := a.Check(t.Context(), c.token)
 		if im.CodeOf(err) != c.code {
 			t.Errorf("%s: %v, want code %d", c.name, err, c.code)
 		}
@@ -205,7 +205,7 @@ func TestNoKeys(t *testing.T) {
 	c := jwt.RegisteredClaims{Subject: "alice"}
 	for _, token := range []string{sign(t, jwt.SigningMethodHS256, []byte(""), c, ""),
 		sign(t, jwt.SigningMethodRS256, key, c, "x")} {
-		if id, err := a.Check(token); im.CodeOf(err) != im.CodeTokenRefused {
+		if id, err := a.Check(t.Context(), token); im.CodeOf(err) != im.CodeTokenRefused {
 			t.Errorf("%+v, %v", id, err)
 		}
 	}
@@ -243,7 +243,7 @@ func FuzzToken(f *testing.F) {
 	f.Add(packUserSig(f, userSig{Version: "2.0", Identifier: "x", AppID: sigAppID, Expire: 1 << 62, Time: 1 << 62}))
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Fuzz(func(t *testing.T, token string) {
-		id, err := a.Check(token)
+		id, err := a.Check(t.Context(), token)
 		code := im.CodeOf(err)
 		if err != nil && (code < 70001 || code > 70014) {
 			t.Fatalf("refused with %d: %v", code, err)

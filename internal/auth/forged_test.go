@@ -41,11 +41,11 @@ func TestForged(t *testing.T) {
 		"elsewhere": {sign(secretOfTests, jwt.MapClaims{"sub": "ann", "aud": "there"}), false},
 		"nothing":   {"", false},
 	} {
-		if _, err := a.Check(c.token); err == nil || errors.Is(err, ErrForged) != c.forged {
+		if _, err := a.Check(t.Context(), c.token); err == nil || errors.Is(err, ErrForged) != c.forged {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := a.Check(sign(secretOfTests, good)); err != nil {
+	if _, err := a.Check(t.Context(), sign(secretOfTests, good)); err != nil {
 		t.Error(err)
 	}
 }

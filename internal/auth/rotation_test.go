@@ -44,14 +44,14 @@ func TestRotation(t *testing.T) {
 	for i := range steps {
 		for j := max(0, i-1); j < min(len(steps), i+2); j++ {
 			for n, token := range tokens(steps[i]) {
-				if id, err := steps[j].Check(token); err != nil || id.UserID != "alice" || (id.InviteID != "") != (n == 1) {
+				if id, err := steps[j].Check(t.Context(), token); err != nil || id.UserID != "alice" || (id.InviteID != "") != (n == 1) {
 					t.Errorf("token %d of step %d at step %d: %+v, %v", n, i, j, id, err)
 				}
 			}
 		}
 	}
 	for n, token := range tokens(steps[0]) {
-		if _, err := steps[3].Check(token); im.CodeOf(err) != im.CodeTokenRefused {
+		if _, err := steps[3].Check(t.Context(), token); im.CodeOf(err) != im.CodeTokenRefused {
 			t.Errorf("token %d of the removed secret: %v", n, err)
 		}
 	}

@@ -75,9 +75,9 @@ func checkUserSig(token string, appID int64, keys []string, now time.Time) (Iden
 	}
 	switch {
 	case keys[0] == "":
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept UserSig tokens")
+		return Identity{}, foreign(im.CodeTokenRefused, "this server does not accept UserSig tokens", nil)
 	case u.AppID != appID:
-		return Identity{}, im.Refuse(im.CodeTokenApp, "the UserSig is for another application")
+		return Identity{}, foreign(im.CodeTokenApp, "the UserSig is for another application", nil)
 	case !slices.ContainsFunc(keys, func(key string) bool { return hmac.Equal([]byte(u.Sig), []byte(u.signature(key))) }):
 		return Identity{}, forged(im.CodeTokenRefused, "the UserSig signature does not match", nil)
 	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
