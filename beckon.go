@@ -69,7 +69,7 @@ type Server struct {
 	tracer    *trace.Tracer // nil = no traces
 	audit     *logFile      // nil = no audit log
 	api       *api.API
-	metrics   *prometheus.Registry
+	metrics   *registry
 	meters    meters
 	bus       *delivery.NATS // nil = single node
 	members   *delivery.Members
@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, node: uuid.NewString()[:8], metrics: prometheus.NewRegistry(),
+	s := &Server{cfg: cfg, node: uuid.NewString()[:8], metrics: &registry{Registry: prometheus.NewRegistry()},
 		ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
 	if s.addresses, err = address.New(cfg.addresses()); err != nil {
@@ -118,6 +118,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.free())
 	}
 	s.retention = retention.New(s.store, retention.Options{Age: cfg.Retention, RemoveFiles: s.files.Remove, Log: cfg.Log})
+	if err := s.metrics.publish(cfg.Registerer); err != nil {
+		return nil, errors.Join(err, s.free())
+	}
 	return s, nil
 }
 
@@ -416,6 +419,7 @@ func (s *Server) Close() error {
 
 // free releases the resources of the server.
 func (s *Server) free() error {
+	s.metrics.withdraw()
 	if s.bus != nil {
 		s.bus.Close()
 	}

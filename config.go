@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/gateway"
@@ -103,6 +105,10 @@ type Config struct {
 	// Traces is the URL of an OpenTelemetry collector (OTLP over HTTP): http://127.0.0.1:4318. The invite, pushes and
 	// answers of an invitation form one trace. Default: none.
 	Traces string
+	// Registerer receives the metrics of the server, for a program that serves its own: prometheus.DefaultRegisterer. New
+	// registers them, and the end of Run or Close removes them. Several servers need different ones, such as those of
+	// prometheus.WrapRegistererWith. /metrics serves them in any case. Default: none.
+	Registerer prometheus.Registerer
 	// AuditLog is the path of a file that receives each change by an app server as a line of JSON. Default: none.
 	AuditLog string
 	// DevicePolicy limits the connected devices of a user: "many", "one-per-platform", "single". The newest session stays.

@@ -63,7 +63,7 @@ func (s *Server) pages(mux *http.ServeMux, app, console bool, methods http.Handl
 }
 
 func (s *Server) monitor(mux *http.ServeMux) {
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}))
 }
 
 func (s *Server) health(mux *http.ServeMux) {

@@ -15,6 +15,46 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
+// registry has the metrics of a server for /metrics, and registers them with the embedding program.
+type registry struct {
+	*prometheus.Registry
+	list     []prometheus.Collector
+	external prometheus.Registerer // nil = not registered
+}
+
+// MustRegister registers metrics of the server.
+func (r *registry) MustRegister(list ...prometheus.Collector) {
+	r.Registry.MustRegister(list...)
+	r.list = append(r.list, list...)
+}
+
+// publish registers the metrics with the embedding program, if it has a registry.
+func (r *registry) publish(to prometheus.Registerer) error {
+	if to == nil {
+		return nil
+	}
+	for i, c := range r.list {
+		if err := to.Register(c); err != nil {
+			for _, registered := range r.list[:i] {
+				to.Unregister(registered)
+			}
+			return fmt.Errorf("Registerer: %w; several servers need registries of their own, or WrapRegistererWith", err)
+		}
+	}
+	r.external = to
+	return nil
+}
+
+// withdraw removes the metrics from the embedding program.
+func (r *registry) withdraw() {
+	if r.external == nil {
+		return
+	}
+	for _, c := range r.list {
+		r.external.Unregister(c)
+	}
+}
+
 // meters are the metrics that other packages update through callbacks.
 type meters struct {
 	calls *prometheus.HistogramVec
@@ -23,7 +63,7 @@ type meters struct {
 	rings *prometheus.HistogramVec
 }
 
-func newMeters(r *prometheus.Registry) meters {
+func newMeters(r prometheus.Registerer) meters {
 	m := meters{
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "beckon_call_duration_seconds",
@@ -92,7 +132,8 @@ func (s *Server) registerBus() {
 
 // register registers the metrics that are computed at scrape time.
 func (s *Server) register() {
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.metrics.Registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})) // of the process, not of the server
 	counter := func(name, help string, of func() int64) {
 		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 			func() float64 { return float64(of()) }))
