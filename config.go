@@ -2,6 +2,7 @@ package beckon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,6 +101,17 @@ type Config struct {
 	// instead of allowing it. Default: 2 s, false.
 	BeforeHookTime   time.Duration
 	BeforeHookRefuse bool
+	// Before decides about calls of devices before they run, in this process, for the methods of BeforeHookVerbs and within
+	// BeforeHookTime. It returns the request to run instead; nil = unchanged. An *Error refuses the call, by default with
+	// 120001, and reaches the device; any other error, and a panic, refuse it so that the device may retry. Only the
+	// device's next call waits. BeforeHook is called after it. Default: none.
+	Before func(ctx context.Context, call BeforeCall) (json.RawMessage, error)
+	// After receives the events of Webhook in this process: each committed event, filtered by WebhookEvents. Events are
+	// written with the commit of their action, so that none is lost, and delivered at least once: After is called again,
+	// later, after an error or a panic, and after a stop in between, for three days; a repeat has the same ID. Those of one
+	// ordering key follow one after the other, those of others concurrently. In a cluster any node may call it, so that all
+	// nodes need it. ctx ends after 15 s. It excludes Webhook. Default: none.
+	After func(ctx context.Context, e Event) error
 	// Push configures pushes to devices that are not connected. Default: Web Push only.
 	Push PushConfig
 	// Traces is the URL of an OpenTelemetry collector (OTLP over HTTP): http://127.0.0.1:4318. The invite, pushes and
@@ -260,7 +272,8 @@ func (c *Config) hooks() hook.Options {
 	return hook.Options{
 		URL: c.Webhook, Before: c.BeforeHook, Secret: c.WebhookSecret, Kinds: c.WebhookEvents,
 		SecondarySecrets: c.SecondaryWebhookSecrets, ObserveBefore: c.BeforeHookVerbs,
-		BeforeTime: c.BeforeHookTime, RefuseUnanswered: c.BeforeHookRefuse, Log: c.Log,
+		BeforeTime: c.BeforeHookTime, RefuseUnanswered: c.BeforeHookRefuse, BeforeFunc: c.before(), Sink: c.after(),
+		Log: c.Log,
 	}
 }
 

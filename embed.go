@@ -3,6 +3,7 @@ package beckon
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/auth"
+	"github.com/beckon-im/beckon/internal/hook/sink"
 )
 
 // Identity is the user and the device of a token that Config.Authenticate has verified.
@@ -55,6 +57,64 @@ func (c *Config) authenticate() func(context.Context, string) (auth.Identity, er
 		c.Log.Warn("authentication function failed", "error", err)
 		return auth.Identity{}, err
 	}
+}
+
+// BeforeCall is a call of a device about which Config.Before decides.
+type BeforeCall struct {
+	Method   string          // invite, inviteInGroup, addInvitees, sendMessage, joinGroup, connect
+	UserID   string          // the user
+	DeviceID string          // the device
+	Request  json.RawMessage // the request as it would run; for connect, the data of the connect command
+}
+
+// before returns the function that asks Config.Before; nil without it.
+func (c *Config) before() func(ctx context.Context, method, user, device string, request []byte) ([]byte, error) {
+	if c.Before == nil {
+		return nil
+	}
+	return func(ctx context.Context, method, user, device string, request []byte) ([]byte, error) {
+		call := BeforeCall{Method: method, UserID: user, DeviceID: device, Request: request}
+		rewritten, err := recovered(c.Log, func() (json.RawMessage, error) { return c.Before(ctx, call) })
+		switch {
+		case err == nil && len(rewritten) == 0:
+			return request, nil
+		case err == nil:
+			return rewritten, nil
+		}
+		if refused := refusalOf(err, appCode); refused != nil {
+			return nil, refused
+		}
+		c.Log.Warn("before-hook failed", "method", method, "user", user, "refused", true, "error", err)
+		return nil, &im.Error{Code: im.CodeInternal, Message: "before-hook failed; retry", Cause: err, RetryAfter: 2000}
+	}
+}
+
+// Event is something that has happened, with the content of a webhook.
+type Event struct {
+	ID   string          // the same for each delivery of the event: for detecting repeats
+	Key  string          // the ordering key: a group, two users, or an invitation; not a format to parse
+	Type string          // invitation.created, message.sent, …
+	Time time.Time       // of the commit
+	Data json.RawMessage // by type: protocol.Signaling, protocol.Message, …
+}
+
+// after returns the receiver of events that calls Config.After; nil without it.
+func (c *Config) after() sink.Sink {
+	if c.After == nil {
+		return nil
+	}
+	return sink.Func(func(ctx context.Context, e *sink.Event) error {
+		var body struct {
+			Timestamp time.Time       `json:"timestamp"`
+			Data      json.RawMessage `json:"data"`
+		}
+		if err := json.Unmarshal(e.Body, &body); err != nil {
+			return err
+		}
+		event := Event{ID: e.ID, Key: e.Key, Type: e.Kind, Time: body.Timestamp, Data: body.Data}
+		_, err := recovered(c.Log, func() (struct{}, error) { return struct{}{}, c.After(ctx, event) })
+		return err
+	})
 }
 
 // refusalOf returns the refusal that a function of the embedding program has returned, an *Error or an *im.Error; nil if

@@ -48,11 +48,27 @@ func hookName(method string) string {
 	return method
 }
 
-// Before calls the before-hook of a method. It returns the request, possibly rewritten by the app server, or the
-// rejection. The request must be JSON as encoded by this server, so that the app server decides about exactly the
-// request that runs. Canceling ctx does not cancel the hook.
+// Before calls the before-hooks of a method: the function of the embedding program, then the URL. It returns the request,
+// possibly rewritten, or the rejection. The request must be JSON as encoded by this server, so that the hooks decide
+// about exactly the request that runs. Canceling ctx does not cancel the hooks.
 func (h *Hooks) Before(ctx context.Context, method, user, device string, request []byte) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
+	if h.opt.BeforeFunc != nil {
+		limited, cancel := context.WithTimeout(ctx, h.opt.BeforeTime)
+		defer cancel()
+		var err error
+		if request, err = h.opt.BeforeFunc(limited, method, user, device, request); err != nil {
+			return nil, err
+		}
+	}
+	if h.opt.Before == "" {
+		return request, nil
+	}
+	return h.beforeURL(ctx, method, user, device, request)
+}
+
+// beforeURL calls the before-hook of the app server.
+func (h *Hooks) beforeURL(ctx context.Context, method, user, device string, request []byte) ([]byte, error) {
 	q := beforeRequest{Type: "before." + hookName(method)}
 	q.Data.UserID, q.Data.DeviceID, q.Data.Method = user, device, method
 	if len(request) > 0 {

@@ -34,8 +34,13 @@ type Options struct {
 	// URL receives events: an HTTP address by POST, without following redirects, or a broker (package sink). Default: no
 	// webhooks.
 	URL string
+	// Sink receives events instead of URL: a function of the embedding program. Default: none.
+	Sink sink.Sink
 	// Before is the URL called before an action. Default: no before-hooks.
 	Before string
+	// BeforeFunc is called before an action, and before Before. It returns the request, possibly rewritten, or an error
+	// that refuses the call. Default: none.
+	BeforeFunc func(ctx context.Context, method, user, device string, request []byte) ([]byte, error)
 	// ObserveBefore lists the methods with a before-hook: invite, sendMessage, joinGroup, connect. Default: all of these.
 	ObserveBefore []string
 	// Secret signs both kinds of requests as specified by Standard Webhooks: whsec_ and base64 of 24 to 64 bytes.
@@ -60,7 +65,7 @@ type Hooks struct {
 	store        *store.Store
 	signers      atomic.Pointer[[]*standard.Webhook] // nil = requests are not signed
 	eventClient  *http.Client
-	sink         sink.Sink // nil = HTTP
+	sink         sink.Sink // a broker, or the embedding program; nil = HTTP
 	queue        *relay.Dispatcher
 	methods      map[string]bool // methods with a before-hook
 	beforeClient *http.Client
@@ -84,7 +89,10 @@ func New(opt Options) (*Hooks, error) {
 			return nil, fmt.Errorf("the %s URL %q must have the form https://host/path", name, address)
 		}
 	}
-	if opt.URL == "" && opt.Before == "" {
+	if opt.URL != "" && opt.Sink != nil {
+		return nil, errors.New("events have one receiver: set Webhook or After, which can pass them on")
+	}
+	if !h.sends() && opt.Before == "" && opt.BeforeFunc == nil {
 		return h, nil
 	}
 	var err error
@@ -112,8 +120,9 @@ func New(opt Options) (*Hooks, error) {
 		opt.ObserveBefore = known
 	}
 	for _, v := range opt.ObserveBefore {
-		h.methods[v] = opt.Before != ""
+		h.methods[v] = opt.Before != "" || opt.BeforeFunc != nil
 	}
+	h.sink = opt.Sink
 	if sink.IsBroker(opt.URL) {
 		h.sink, err = sink.New(opt.URL, sink.Options{Time: opt.Time, Log: opt.Log})
 	}
@@ -156,9 +165,12 @@ func newClient(timeout time.Duration) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// Tap returns the function that makes outbox events from committed records; nil without webhooks.
+// sends reports whether events have a receiver.
+func (h *Hooks) sends() bool { return h.opt.URL != "" || h.opt.Sink != nil }
+
+// Tap returns the function that makes outbox events from committed records; nil without a receiver.
 func (h *Hooks) Tap() func(int64, []txn.Record) []txn.OutboxEvent {
-	if h.opt.URL == "" {
+	if !h.sends() {
 		return nil
 	}
 	return h.events
@@ -167,7 +179,7 @@ func (h *Hooks) Tap() func(int64, []txn.Record) []txn.OutboxEvent {
 // Serve sets the store with the outbox.
 func (h *Hooks) Serve(s *store.Store) {
 	h.store = s
-	h.queue = relay.New(s, relay.Options{Name: txn.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner},
+	h.queue = relay.New(s, relay.Options{Name: txn.QueueHook, Off: !h.sends(), Log: h.opt.Log, OfOwner: ofOwner},
 		h.send)
 }
 

@@ -1,5 +1,5 @@
 // Package sink publishes events to message brokers instead of an app server: a stream of NATS JetStream, or a topic of
-// a Kafka-compatible broker.
+// a Kafka-compatible broker; or to a function in this process.
 //
 // It makes one attempt for each event; the outbox orders and repeats.
 package sink
@@ -32,7 +32,7 @@ const (
 	HeaderKey  = "beckon-key" // JetStream; Kafka has a key of its own
 )
 
-// Sink is a connection to a broker.
+// Sink is a connection to a broker, or a function in this process.
 type Sink interface {
 	// Connect begins to connect; a broker that cannot be reached is no error.
 	Connect() error
@@ -41,6 +41,18 @@ type Sink interface {
 	// Close ends the connection, after Connect.
 	Close()
 }
+
+// Func is a Sink in this process. An error makes the outbox repeat the event.
+type Func func(ctx context.Context, e *Event) error
+
+// Connect does nothing.
+func (Func) Connect() error { return nil }
+
+// Publish calls the function.
+func (f Func) Publish(ctx context.Context, e *Event) error { return f(ctx, e) }
+
+// Close does nothing.
+func (Func) Close() {}
 
 // Options configures a Sink.
 type Options struct {
