@@ -5,6 +5,7 @@ import { defineConfig } from 'vite';
 const server = 'http://127.0.0.1:8787';
 
 export default defineConfig({
+  base: './', // a program that embeds the server may serve it below a path
   plugins: [react()],
   build: { target: 'es2022', chunkSizeWarningLimit: 1000, rollupOptions: { input: ['index.html', 'console.html'] } },
   server: {

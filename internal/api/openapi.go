@@ -70,7 +70,7 @@ td{padding:.15rem 1rem .15rem 0;vertical-align:top}
 nav a{margin-right:.8rem;white-space:nowrap}</style>
 <h1>API methods</h1>
 <p>Call a method with <code>POST /v1/&lt;method&gt;</code> and a JSON object, or over a device session.
-The machine-readable description is <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>
+The machine-readable description is <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
 <nav>{{range .}}<a href="#{{.Name}}">{{.Name}}</a> {{end}}</nav>
 {{range .}}<h2 id="{{.Name}}"><code>{{.Name}}</code></h2><p>{{.Doc}}</p>
 {{if .Fields}}<table>{{range .Fields}}

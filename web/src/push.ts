@@ -20,7 +20,7 @@ export function pushState(userID: string): PushState {
 }
 
 function worker(): Promise<ServiceWorkerRegistration> {
-  return navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready);
+  return navigator.serviceWorker.register('sw.js').then(() => navigator.serviceWorker.ready);
 }
 
 /** Requests the permission for notifications and registers this browser with the server. */

@@ -12,7 +12,7 @@ export interface Saved {
 /** Returns the users of a demo server, with a new token for each; of any other server, none. */
 export async function demoUsers(): Promise<Saved[]> {
   try {
-    const res = await fetch('/demo/people');
+    const res = await fetch('demo/people');
     return res.ok ? ((await res.json()) as Saved[]) : [];
   } catch {
     return [];
@@ -23,7 +23,7 @@ export async function demoUsers(): Promise<Saved[]> {
 export function remembered(): Saved | undefined {
   const opened = openedFor();
   if (opened) {
-    history.replaceState(null, '', `/${location.hash}`);
+    history.replaceState(null, '', `${location.pathname}${location.hash}`);
     keep(opened);
     return opened;
   }

@@ -28,9 +28,9 @@ export interface Action {
 /** Quoted messages that are kept. */
 const maxQuoted = 500;
 
-/** Returns the server that the page names in <meta name="beckon-server">, else the page's own. */
+/** Returns the server that the page names in <meta name="beckon-server">, else the page's own, without the page's name. */
 function serverOfPage(): string {
-  return document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || location.origin;
+  return document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || new URL('.', location.href).href;
 }
 
 export class Session {
@@ -164,7 +164,7 @@ export class Session {
 
   /** Returns the address of a file, which expires. */
   async fileURL(fileID: string): Promise<string> {
-    return new URL((await this.client.getFile({ fileID })).url, this.client.server).href;
+    return this.client.server + (await this.client.getFile({ fileID })).url;
   }
 
   /** Returns a message that another one quotes. */

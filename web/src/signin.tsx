@@ -33,7 +33,7 @@ export function SignIn({ onToken }: { onToken: (user: Saved) => void }): ReactNo
   return (
     <div className="signin">
       <section className="hero">
-        <img src="/icon.svg" alt="" width="72" height="72" />
+        <img src="icon.svg" alt="" width="72" height="72" />
         <h1>Beckon</h1>
         <p>Call somebody, raise a hand, ask for the microphone. One server decides, and every device shows the same.</p>
       </section>

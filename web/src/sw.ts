@@ -3,6 +3,9 @@ import { ackPushTest, answerPush, BeckonError, Code, type Push } from 'beckon/pu
 
 declare const self: ServiceWorkerGlobalScope;
 
+/** The address of the server: that of the pages, which may be below a path. */
+const server = self.registration.scope.replace(/\/$/, '');
+
 const words = navigator.language.startsWith('zh')
   ? { answer: '接听', decline: '拒绝', over: '通话已结束' }
   : { answer: 'Answer', decline: 'Decline', over: 'The call is over' };
@@ -19,8 +22,8 @@ interface Options extends NotificationOptions {
 
 function show(p: Push, title: string, options: Options): Promise<void> {
   return self.registration.showNotification(title, {
-    icon: '/icon.svg',
-    badge: '/icon.svg',
+    icon: 'icon.svg',
+    badge: 'icon.svg',
     data: p,
     ...options,
   } as NotificationOptions);
@@ -51,7 +54,7 @@ async function received(p: Push): Promise<void> {
           { action: 'decline', title: words.decline },
         ],
       });
-      await answerPush(p, 'ring').catch(() => undefined); // over already: the push of its end follows
+      await answerPush(p, 'ring', {}, server).catch(() => undefined); // over already: the push of its end follows
       return;
     case 'ended': {
       const missed = p.state === 'cancelled' || p.state === 'timedOut';
@@ -65,7 +68,7 @@ async function received(p: Push): Promise<void> {
       return withdraw(p, title);
     case 'test':
       await show(p, title, { body: p.body ?? '', tag: 'test', renotify: true });
-      await ackPushTest(p).catch(() => undefined); // the result of the test says that nothing came back
+      await ackPushTest(p, server).catch(() => undefined); // the result of the test says that nothing came back
       return;
     default:
       await show(p, title, { body: p.body ?? '', tag: `message/${p.groupID || p.from || ''}`, renotify: true });
@@ -74,7 +77,7 @@ async function received(p: Push): Promise<void> {
 
 /** Returns the address of a page for the user of a push, with the sign-in stored for pushes. */
 function page(p: Push, ...parts: string[]): string {
-  return `/?away=${encodeURIComponent(p.userID)}#/${parts.map(encodeURIComponent).join('/')}`;
+  return `./?away=${encodeURIComponent(p.userID)}#/${parts.map(encodeURIComponent).join('/')}`;
 }
 
 async function clicked(p: Push, action: string): Promise<void> {
@@ -84,12 +87,12 @@ async function clicked(p: Push, action: string): Promise<void> {
   }
   const inviteID = p.signaling?.inviteID ?? '';
   if (p.kind === 'invitation' && action === 'decline') {
-    await answerPush(p, 'reject', { reason: 'declined' }).catch(() => undefined); // closed even if it fails
+    await answerPush(p, 'reject', { reason: 'declined' }, server).catch(() => undefined); // closed even if it fails
     return;
   }
   if (p.kind === 'invitation' && action === 'answer') {
     try {
-      await answerPush(p, 'accept'); // before the page loads, which takes longer
+      await answerPush(p, 'accept', {}, server); // before the page loads, which takes longer
     } catch (err) {
       if (err instanceof BeckonError && err.code === Code.Over)
         return show(p, p.title || 'Beckon', { body: words.over, tag: tagOf(p), silent: true });

@@ -8,7 +8,7 @@ export class API {
 
   /** Calls a method as a user or, without one, as the app server. */
   async call<M extends string>(method: M, request: Request<M>, user?: string): Promise<Response<M>> {
-    const res = await fetch(`/v1/${method}`, {
+    const res = await fetch(`v1/${method}`, {
       method: 'POST',
       body: JSON.stringify(request),
       headers: {

@@ -67,7 +67,7 @@ function SignIn({ onSignIn }: { onSignIn: (api: API) => void }): ReactNode {
   return (
     <div className="signin">
       <section className="hero">
-        <img src="/icon.svg" alt="" width="72" height="72" />
+        <img src="icon.svg" alt="" width="72" height="72" />
         <h1>Console</h1>
         <p>The state of this server and the history of every invitation.</p>
       </section>
@@ -105,7 +105,7 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
     <div className="console">
       <nav aria-label="Console">
         <strong>
-          <img src="/icon.svg" alt="" width="28" height="28" /> Beckon
+          <img src="icon.svg" alt="" width="28" height="28" /> Beckon
         </strong>
         {places.map(([id, label]) => (
           <button key={id} type="button" aria-current={page === id ? 'page' : undefined} onClick={() => go(id)}>
