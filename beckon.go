@@ -1,7 +1,15 @@
-// Package beckon is the whole server as a library: New, Run, Handler.
+// Package beckon is the whole server as a library: New opens it, Run serves until its context ends, and Handler is for
+// the HTTP server of the program.
 //
-// It constructs the packages below internal and connects them; it has no rules of its own. ARCHITECTURE.md follows a
-// call through them.
+//	server, err := beckon.New(ctx, beckon.Config{DataDir: "data", Authenticate: sessions.Identity, After: events.Save})
+//	go func() { done <- server.Run(ctx) }()
+//	mux.Handle("/chat/", http.StripPrefix("/chat", server.Handler()))
+//	<-server.Ready()
+//	err = server.Call(ctx, beckon.Caller{UserID: "alice"}, "invite", protocol.InviteRequest{Invitee: "bob"}, nil)
+//
+// Config.Authenticate, Before and After connect it with the users and the data of the program; docs/embedding.md
+// describes them. The package constructs the packages below internal and connects them; it has no rules of its own.
+// ARCHITECTURE.md follows a call through them.
 package beckon
 
 import (

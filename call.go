@@ -22,8 +22,8 @@ type Caller struct {
 	DeviceID string
 }
 
-// Call runs a method in this process, with the table, permissions, limits and audit log of POST /v1/<method>: any method
-// of PROTOCOL.md, by its name. request is encoded as JSON; nil is an empty request. The response is decoded into
+// Call runs a method in this process, with the table, permissions, limits and audit log of POST /v1/<method>: any
+// method of PROTOCOL.md, by its name. request is encoded as JSON; nil is an empty request. The response is decoded into
 // response, unless that is nil. Types of both are in package protocol; a json.RawMessage is passed as it is.
 //
 // A refusal is an *Error. Before Ready is closed, Call returns ErrNotReady, and after Run ErrClosed, at once. If ctx

@@ -62,8 +62,8 @@ type Config struct {
 	// Authenticate verifies the tokens of the embedding program, such as session IDs, when a device connects, renews its
 	// token, or calls over HTTP. The server's own tokens and those of the settings above are verified first; only tokens
 	// that none of their keys has signed are passed on. An *Error refuses the token, by default with 70009, and reaches
-	// the device; any other error, and a panic, mean that the token cannot be verified now, and devices retry. The calls are
-	// concurrent, and only the device waits; ctx ends after 10 s. Default: such tokens are refused.
+	// the device; any other error, and a panic, mean that the token cannot be verified now, and devices retry. The calls
+	// are concurrent, and only the device waits; ctx ends after 10 s. Default: such tokens are refused.
 	Authenticate func(ctx context.Context, token string) (Identity, error)
 	// APIKeys authenticate app servers, which may act for any user; at least 16 characters each. Default: one generated,
 	// kept in DataDir/keys.json.
@@ -101,16 +101,16 @@ type Config struct {
 	// instead of allowing it. Default: 2 s, false.
 	BeforeHookTime   time.Duration
 	BeforeHookRefuse bool
-	// Before decides about calls of devices before they run, in this process, for the methods of BeforeHookVerbs and within
-	// BeforeHookTime. It returns the request to run instead; nil = unchanged. An *Error refuses the call, by default with
-	// 120001, and reaches the device; any other error, and a panic, refuse it so that the device may retry. Only the
-	// device's next call waits. BeforeHook is called after it. Default: none.
+	// Before decides about calls of devices before they run, in this process, for the methods of BeforeHookVerbs and
+	// within BeforeHookTime. It returns the request to run instead; nil = unchanged. An *Error refuses the call, by
+	// default with 120001, and reaches the device; any other error, and a panic, refuse it so that the device may retry.
+	// Only the device's next call waits. BeforeHook is called after it. Default: none.
 	Before func(ctx context.Context, call BeforeCall) (json.RawMessage, error)
 	// After receives the events of Webhook in this process: each committed event, filtered by WebhookEvents. Events are
 	// written with the commit of their action, so that none is lost, and delivered at least once: After is called again,
-	// later, after an error or a panic, and after a stop in between, for three days; a repeat has the same ID. Those of one
-	// ordering key follow one after the other, those of others concurrently. In a cluster any node may call it, so that all
-	// nodes need it. ctx ends after 15 s. It excludes Webhook. Default: none.
+	// later, after an error or a panic, and after a stop in between, for three days; a repeat has the same ID. Those of
+	// one ordering key follow one after the other, those of others concurrently. In a cluster any node may call it, so
+	// that all nodes need it. ctx ends after 15 s. It excludes Webhook. Default: none.
 	After func(ctx context.Context, e Event) error
 	// Push configures pushes to devices that are not connected. Default: Web Push only.
 	Push PushConfig

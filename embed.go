@@ -117,8 +117,8 @@ func (c *Config) after() sink.Sink {
 	})
 }
 
-// refusalOf returns the refusal that a function of the embedding program has returned, an *Error or an *im.Error; nil if
-// err is another error. A refusal without a code gets the given one.
+// refusalOf returns the refusal that a function of the embedding program has returned, an *Error or an *im.Error; nil
+// if err is another error. A refusal without a code gets the given one.
 func refusalOf(err error, code int) *im.Error {
 	var refused im.Error
 	var public *Error

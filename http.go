@@ -18,7 +18,9 @@ import (
 	"github.com/beckon-im/beckon/web"
 )
 
-// Handler serves HTTP: device connections, methods for app servers, the web pages, metrics and health.
+// Handler serves HTTP: device connections, methods for app servers, the web pages, metrics and health. It may be
+// mounted below a path with http.StripPrefix("/path", …), at "/path/". Requests before Run wait for it, and those after
+// it are refused with 503.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	devices := s.gateway.Handler()
@@ -36,7 +38,7 @@ func (s *Server) Handler() http.Handler {
 		s.monitor(mux)
 	}
 	s.health(mux)
-	return s.api.Guard(mux)
+	return s.untilClosed(s.api.Guard(mux))
 }
 
 // AdminHandler serves app servers and operators: methods with API keys, the console, /metrics, /healthz and /readyz.
@@ -47,7 +49,18 @@ func (s *Server) AdminHandler() http.Handler {
 	s.pages(mux, false, s.cfg.Console, s.api.Handler())
 	s.monitor(mux)
 	s.health(mux)
-	return s.api.Guard(mux)
+	return s.untilClosed(s.api.Guard(mux))
+}
+
+// untilClosed refuses requests after Run: the HTTP server of an embedding program may outlive this one.
+func (s *Server) untilClosed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.life.over() {
+			http.Error(w, "this server has stopped", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // pages serves the methods, and the pages beside them.

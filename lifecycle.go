@@ -27,7 +27,7 @@ type phase int
 const (
 	created phase = iota
 	running
-	stopping // in-process calls are refused
+	stopping // in-process calls and requests are refused
 	closed
 )
 
@@ -66,6 +66,13 @@ func (l *lifecycle) enter(ready <-chan struct{}) error {
 	default:
 		return ErrNotReady
 	}
+}
+
+// over reports whether the server has stopped or is closed.
+func (l *lifecycle) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phase > running
 }
 
 // stop refuses in-process calls from now on.

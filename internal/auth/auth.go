@@ -36,8 +36,8 @@ type Options struct {
 	SecondaryUserSigKeys []string
 	// APIKeys let app servers act for any user. Default: none.
 	APIKeys []string
-	// External verifies the tokens that no key above has signed: its own refusals are *im.Error, and other errors mean that
-	// it cannot decide now. Default: they are refused.
+	// External verifies the tokens that no key above has signed: its own refusals are *im.Error, and other errors mean
+	// that it cannot decide now. Default: they are refused.
 	External func(ctx context.Context, token string) (Identity, error)
 	// Now is the clock for expiry. Set it only in tests. Default: time.Now.
 	Now func() time.Time

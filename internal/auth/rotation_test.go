@@ -44,7 +44,8 @@ func TestRotation(t *testing.T) {
 	for i := range steps {
 		for j := max(0, i-1); j < min(len(steps), i+2); j++ {
 			for n, token := range tokens(steps[i]) {
-				if id, err := steps[j].Check(t.Context(), token); err != nil || id.UserID != "alice" || (id.InviteID != "") != (n == 1) {
+				id, err := steps[j].Check(t.Context(), token)
+				if err != nil || id.UserID != "alice" || (id.InviteID != "") != (n == 1) {
 					t.Errorf("token %d of step %d at step %d: %+v, %v", n, i, j, id, err)
 				}
 			}

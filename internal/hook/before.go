@@ -48,9 +48,9 @@ func hookName(method string) string {
 	return method
 }
 
-// Before calls the before-hooks of a method: the function of the embedding program, then the URL. It returns the request,
-// possibly rewritten, or the rejection. The request must be JSON as encoded by this server, so that the hooks decide
-// about exactly the request that runs. Canceling ctx does not cancel the hooks.
+// Before calls the before-hooks of a method: the function of the embedding program, then the URL. It returns the
+// request, possibly rewritten, or the rejection. The request must be JSON as encoded by this server, so that the hooks
+// decide about exactly the request that runs. Canceling ctx does not cancel the hooks.
 func (h *Hooks) Before(ctx context.Context, method, user, device string, request []byte) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
 	if h.opt.BeforeFunc != nil {

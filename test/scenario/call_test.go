@@ -70,7 +70,8 @@ func TestCallInProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log := string(b); *nodes == 1 && (strings.Count(log, `"from":"in-process"`) != 3 || strings.Contains(log, "sendMessage")) {
+	log := string(b)
+	if *nodes == 1 && (strings.Count(log, `"from":"in-process"`) != 3 || strings.Contains(log, "sendMessage")) {
 		t.Errorf("the audit log has\n%s", log)
 	}
 }
@@ -155,8 +156,11 @@ func TestCallOutsideOfRun(t *testing.T) {
 		t.Errorf("after Run: %v", err)
 	}
 	closed := newServer(t, beckon.Config{})
-	if err := errors.Join(closed.Close(), closed.Call(t.Context(), beckon.Caller{}, "listUsers", nil, nil)); !errors.Is(err,
-		beckon.ErrClosed) {
+	if err := closed.Close(); err != nil {
+		t.Error(err)
+	}
+	err := closed.Call(t.Context(), beckon.Caller{}, "listUsers", nil, nil)
+	if !errors.Is(err, beckon.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }

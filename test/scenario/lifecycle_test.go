@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http/httptest"
 	"sync"
 	"testing"
 
@@ -53,6 +54,11 @@ func TestRunAndCloseInAnyOrder(t *testing.T) {
 		expect("Run", <-done, nil)
 		expect("Run after Run", s.Run(t.Context()), beckon.ErrClosed)
 		expect("Close after Run", s.Close(), nil)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/v1/listInvitations", nil))
+		if w.Code != 503 {
+			t.Errorf("a request after Run: %d", w.Code)
+		}
 	})
 	t.Run("at once", func(t *testing.T) {
 		s := newServer(t, beckon.Config{})

@@ -30,7 +30,9 @@ const maxQuoted = 500;
 
 /** Returns the server that the page names in <meta name="beckon-server">, else the page's own, without the page's name. */
 function serverOfPage(): string {
-  return document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || new URL('.', location.href).href;
+  return (
+    document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || new URL('.', location.href).href
+  );
 }
 
 export class Session {
