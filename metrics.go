@@ -38,7 +38,7 @@ func (r *registry) publish(to prometheus.Registerer) error {
 			for _, registered := range r.list[:i] {
 				to.Unregister(registered)
 			}
-			return fmt.Errorf("registering metrics: %w; several servers need registries of their own, or WrapRegistererWith", err)
+			return fmt.Errorf("registering metrics: %w; each server needs a registry of its own, or WrapRegistererWith", err)
 		}
 	}
 	r.external = to

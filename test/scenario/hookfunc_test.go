@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ func TestBefore(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
 	var server *beckon.Server
+	var inside atomic.Int64
+	full := make(chan struct{})
 	before := func(ctx context.Context, call beckon.BeforeCall) (json.RawMessage, error) {
 		mu.Lock()
 		asked = append(asked, call.Method+" "+call.UserID)
@@ -50,14 +53,22 @@ func TestBefore(t *testing.T) {
 		case "late":
 			<-ctx.Done()
 			return nil, ctx.Err()
-		case "nested": // as many at once as one user may have running
+		case "nested": // when one user has as many running as it may
+			if inside.Add(1) == 32 {
+				close(full)
+			}
+			select {
+			case <-full:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 			err := server.Call(ctx, beckon.Caller{UserID: call.UserID}, "sendMessage",
 				protocol.SendMessageRequest{UserID: "carl", Body: protocol.Body{Text: "copy"}}, nil)
 			return nil, err
 		}
 		return nil, nil
 	}
-	s := &scene{Cluster: newHouse(t, beckon.Config{Before: before, BeforeHookTime: 500 * time.Millisecond}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Before: before, BeforeHookTime: 5 * time.Second}), t: t}
 	server = s.Server
 	ann := s.DeviceWith(client.Options{Token: s.Token("ann"), DeviceID: "d", NoRepeat: true})
 	if _, err := s.attempt(s.Token("eve")); err == nil || !strings.Contains(err.Error(), "not today") {
@@ -78,10 +89,12 @@ func TestBefore(t *testing.T) {
 		}
 	}
 	var all sync.WaitGroup
+	token := s.Token("ann")
 	for range 40 {
 		all.Go(func() {
-			if _, err := send("nested"); err != nil {
-				t.Errorf("nested: %v", err)
+			request := protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "nested"}}
+			if e := s.try("", "Bearer "+token, "sendMessage", request, nil); e != nil {
+				t.Errorf("nested: %+v", e)
 			}
 		})
 	}
