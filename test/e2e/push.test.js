@@ -198,7 +198,7 @@ test('a call to a closed page rings, is answered from the notification, and has 
 
   await bob.click('answer');
   bob.page = await bob.context.newPage();
-  await bob.page.goto(cluster.url + (await bob.opened()));
+  await bob.page.goto(await bob.opened());
   await bob.page.getByRole('region', { name: 'Call' }).waitFor();
   await Promise.all([waitForVideo(bob.page, 'alice'), waitForVideo(alice.page, 'bob')]);
   await bob.page.getByRole('button', { name: 'Hang up' }).click();

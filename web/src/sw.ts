@@ -77,7 +77,7 @@ async function received(p: Push): Promise<void> {
 
 /** Returns the address of a page for the user of a push, with the sign-in stored for pushes. */
 function page(p: Push, ...parts: string[]): string {
-  return `./?away=${encodeURIComponent(p.userID)}#/${parts.map(encodeURIComponent).join('/')}`;
+  return `${server}/?away=${encodeURIComponent(p.userID)}#/${parts.map(encodeURIComponent).join('/')}`;
 }
 
 async function clicked(p: Push, action: string): Promise<void> {
