@@ -92,7 +92,7 @@ type Config struct {
 	Webhook, BeforeHook, WebhookSecret string
 	// SecondaryWebhookSecrets add signatures to the requests, during a rotation of the secret. Default: none.
 	SecondaryWebhookSecrets []string
-	// WebhookEvents filters webhooks by kind (invitation.created) or family (invitation). Default: all.
+	// WebhookEvents filters webhooks and After by kind (invitation.created) or family (invitation). Default: all.
 	WebhookEvents []string
 	// BeforeHookVerbs are the methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of
 	// these.
