@@ -39,7 +39,8 @@ func ladder() []string {
 		"internal/push/health", "internal/push", "internal/stats", "internal/console",
 		"internal/trace", "internal/contract", "internal/api", "web", "",
 		"client/inbox", "client/ledger", "client/hold", "client/forward",
-		"client/mailbox", "client/pushes", "client/repeat", "client/upload", "client", "beckontest", "cmd/beckon/bench",
+		"client/mailbox", "client/pushes", "client/repeat", "client/upload", "client", "appserver",
+		"beckontest", "cmd/beckon/bench",
 		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
 		"cmd/beckon/settings", "cmd/beckon"}
 }

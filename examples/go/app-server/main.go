@@ -1,18 +1,26 @@
-// Command app-server rings a user over HTTP, as an app server does: it needs the API key and no connection. The
-// doorbell calls bob, whose device accepts, and the app server reads the outcome. It prints:
+// Command app-server is an app server: it creates a token for a device, invites for a user, and receives webhooks.
+// Start the server with
 //
-//	app server: bob has 1 device connected
-//	bob: doorbell calls: a parcel
-//	app server: bob accepted: coming
+//	beckon dev --webhook http://127.0.0.1:9000 --webhook-secret "$BECKON_WEBHOOK_SECRET"
+//
+// where the secret is the output of: echo whsec_$(openssl rand -base64 32). It prints:
+//
+//	bob has a token
+//	invitation.created: doorbell calls: a parcel
+//	invitation.answered: bob accepted: coming
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"net/http"
+	"os"
 	"time"
 
-	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/appserver"
 	"github.com/beckon-im/beckon/examples/go/env"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -26,42 +34,50 @@ func main() {
 func run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	rings := make(chan client.InvitationEvent, 1)
-	bob, err := env.Connect(ctx, "bob", client.Listener{
-		OnReceiveNewInvitation: func(e client.InvitationEvent) { rings <- e },
-	})
+	events := make(chan appserver.Event, 16)
+	hook, err := appserver.Webhook([]string{os.Getenv("BECKON_WEBHOOK_SECRET")},
+		func(_ context.Context, e appserver.Event) error { events <- e; return nil })
 	if err != nil {
 		return err
 	}
-	defer bob.Close()
+	receiver := &http.Server{Addr: cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:9000"), Handler: hook,
+		ReadHeaderTimeout: 5 * time.Second}
+	defer receiver.Close()
+	go func() {
+		if err := receiver.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			log.Println(err)
+		}
+	}()
 
-	var call protocol.InviteResponse
-	err = env.Call(ctx, "doorbell", "invite", protocol.InviteRequest{
-		Invitee:       "bob",
-		InviteOptions: protocol.InviteOptions{Data: "a parcel", Timeout: 30},
-	}, &call)
+	server, err := env.Server()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("app server: bob has %d device connected\n", call.Reach[0].Devices)
-
-	ring, err := env.Receive(ctx, rings)
+	if _, err := server.CreateToken(ctx, protocol.CreateTokenRequest{UserID: "bob"}); err != nil {
+		return err
+	}
+	fmt.Println("bob has a token")
+	call, err := server.As("doorbell").Invite(ctx, protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{Data: "a parcel", Timeout: 30}})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("bob: %s calls: %s\n", ring.Inviter, ring.Data)
-	if _, err := bob.Accept(ctx, ring.InviteID, "coming"); err != nil {
+	// A device of bob would answer; an app server may too.
+	answer := protocol.AnswerRequest{InviteID: call.InviteID, Data: "coming"}
+	if _, err := server.As("bob").Accept(ctx, answer); err != nil {
 		return err
 	}
-
-	// An app server that waits for an answer subscribes to webhooks; this one reads the invitation once.
-	var state protocol.GetInvitationResponse
-	request := protocol.GetInvitationRequest{InviteID: call.InviteID}
-	if err := env.Call(ctx, "doorbell", "getInvitation", request, &state); err != nil {
-		return err
-	}
-	for _, invitee := range state.Invitation.Invitees {
-		fmt.Printf("app server: %s %s: %s\n", invitee.UserID, invitee.State, invitee.Data)
+	for range 2 {
+		event, err := env.Receive(ctx, events)
+		if err != nil {
+			return err
+		}
+		switch e := event.Data.(*protocol.Signaling); e.ActionType {
+		case protocol.ActionInvite:
+			fmt.Printf("%s: %s calls: %s\n", event.Kind, e.Inviter, e.Data)
+		case protocol.ActionAccept:
+			fmt.Printf("%s: %s accepted: %s\n", event.Kind, e.Answers[0].Invitee, e.Answers[0].Data)
+		}
 	}
 	return nil
 }

@@ -5,15 +5,11 @@
 package env
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
 
+	"github.com/beckon-im/beckon/appserver"
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -21,39 +17,18 @@ import (
 // URL returns the address of the server.
 func URL() string { return cmp.Or(os.Getenv("BECKON_URL"), "http://127.0.0.1:8787") }
 
-// Call calls a method over HTTP as an app server: for a user, or for the app server itself when user is empty.
-func Call(ctx context.Context, user, method string, request, response any) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, URL()+"/v1/"+method, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+os.Getenv("BECKON_API_KEY"))
-	if user != "" {
-		req.Header.Set("Beckon-User", user)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s", method, res.Status, answer)
-	}
-	return json.Unmarshal(answer, response)
+// Server returns the client of an app server.
+func Server() (*appserver.Client, error) {
+	return appserver.New(appserver.Options{URL: URL(), APIKey: os.Getenv("BECKON_API_KEY")})
 }
 
 // Token requests a token for a device of a user.
 func Token(ctx context.Context, user string) (string, error) {
-	var res protocol.CreateTokenResponse
-	err := Call(ctx, "", "createToken", protocol.CreateTokenRequest{UserID: user, TTL: 3600}, &res)
+	server, err := Server()
+	if err != nil {
+		return "", err
+	}
+	res, err := server.CreateToken(ctx, protocol.CreateTokenRequest{UserID: user, TTL: 3600})
 	return res.Token, err
 }
 
