@@ -1,23 +1,30 @@
-// An app server: it rings a user over HTTP, with the API key and without a connection, and reads the outcome. It prints:
+// An app server: it creates a token for a device, invites for a user, and receives webhooks. Start the server with
 //
-//    app server: bob has 1 device connected
-//    bob: doorbell calls: a parcel
-//    app server: bob rejected (busy)
-import { call, device } from './env.js';
+//    beckon dev --webhook http://127.0.0.1:9000 --webhook-secret "$BECKON_WEBHOOK_SECRET"
+//
+// where the secret is the output of: echo whsec_$(openssl rand -base64 32). It prints:
+//
+//    bob has a token
+//    invitation.created: doorbell calls: a parcel
+//    invitation.answered: bob accepted: coming
+import { createServer } from 'node:http';
+import { toNode, webhookHandler } from 'beckon/server';
+import { server } from './env.js';
 
-const bob = device('bob');
-await bob.connect();
-const rings = bob.once('onReceiveNewInvitation');
+const [host, port] = (process.env.LISTEN ?? '127.0.0.1:9000').split(':');
+const hooks = webhookHandler(process.env.BECKON_WEBHOOK_SECRET!, (event) => {
+  if (event.type === 'invitation.created') {
+    console.log(`${event.type}: ${event.data.inviter} calls: ${event.data.data}`);
+  } else if (event.type === 'invitation.answered') {
+    for (const a of event.data.answers ?? []) console.log(`${event.type}: ${a.invitee} accepted: ${a.data}`);
+    receiver.close();
+  }
+});
+const handle = toNode(hooks);
+const receiver = createServer((request, response) => void handle(request, response)).listen(Number(port), host);
 
-const { inviteID, reach } = await call('doorbell', 'invite', { invitee: 'bob', data: 'a parcel', timeout: 30 });
-console.log(`app server: bob has ${reach?.[0]?.devices} device connected`);
-
-const ring = await rings;
-console.log(`bob: ${ring.inviter} calls: ${ring.data}`);
-await bob.reject({ inviteID: ring.inviteID, reason: 'busy' });
-
-// An app server that waits for an answer subscribes to webhooks; this one reads the invitation once.
-const { invitation } = await call('doorbell', 'getInvitation', { inviteID });
-for (const i of invitation?.invitees ?? []) console.log(`app server: ${i.userID} ${i.state} (${i.reason})`);
-
-bob.close();
+const { token } = await server.createToken({ userID: 'bob' });
+if (token) console.log('bob has a token');
+const { inviteID } = await server.as('doorbell').invite({ invitee: 'bob', data: 'a parcel', timeout: 30 });
+// A device of bob would answer; an app server may too.
+await server.as('bob').accept({ inviteID, data: 'coming' });

@@ -5,7 +5,7 @@ import openapiTS, { astToString } from 'openapi-typescript';
 
 const doc = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
-const methods = Object.entries(doc.paths)
+const all = Object.entries(doc.paths)
   .filter(([path]) => path !== '/v1/files')
   .map(([path, item]) => {
     const name = path.slice('/v1/'.length);
@@ -14,18 +14,23 @@ const methods = Object.entries(doc.paths)
       name,
       doc: item.post.summary,
       hasRequestID: 'requestID' in (doc.components.schemas[ref].properties ?? {}),
-      server: item.post.tags[0] === 'Administration',
+      // its callers: devices, and app servers for themselves
+      device: item.post.security.some((s) => s.deviceToken),
+      server: !item.post.parameters.some((p) => p.$ref.endsWith('/UserHeader')),
     };
-  })
-  .filter((m) => !m.server);
+  });
+const methods = all.filter((m) => m.device);
+const ofServers = all.filter((m) => m.server);
 
 const types = astToString(await openapiTS(doc));
-const body = methods
-  .map(({ name, doc }) => {
-    const request = `request${requiredOf(name) ? '' : '?'}: Request<'${name}'>`;
-    return `  /** ${doc} */\n  ${name}(${request}, options?: CallOptions): Promise<Response<'${name}'>>;`;
-  })
-  .join('\n');
+const declare = (list) =>
+  list
+    .map(({ name, doc }) => {
+      const request = `request${requiredOf(name) ? '' : '?'}: Request<'${name}'>`;
+      return `  /** ${doc} */\n  ${name}(${request}, options?: CallOptions): Promise<Response<'${name}'>>;`;
+    })
+    .join('\n');
+const table = (list) => list.map((m) => `  ${m.name}: ${m.hasRequestID},`).join('\n');
 
 function requiredOf(name) {
   const ref = doc.paths['/v1/' + name].post.requestBody.content['application/json'].schema.$ref.split('/').pop();
@@ -51,12 +56,22 @@ export type Response<M extends string> = \`/v1/\${M}\` extends keyof paths
 
 /** The methods of the server. Errors reject with a BeckonError. */
 export interface Verbs {
-${body}
+${declare(methods)}
+}
+
+/** The methods that an app server calls for itself. Errors reject with a BeckonError. */
+export interface ServerVerbs {
+${declare(ofServers)}
 }
 
 /** The methods available to devices. true: the request has a requestID, so that a retry is not applied twice. */
 export const methods: Record<keyof Verbs, boolean> = {
-${methods.map((m) => `  ${m.name}: ${m.hasRequestID},`).join('\n')}
+${table(methods)}
+};
+
+/** The methods that an app server calls for itself, as in methods. */
+export const serverMethods: Record<keyof ServerVerbs, boolean> = {
+${table(ofServers)}
 };
 `,
 );

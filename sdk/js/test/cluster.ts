@@ -110,6 +110,11 @@ export class Cluster {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
+  /** The API key. */
+  get key(): string {
+    return this.#key;
+  }
+
   async token(userID: string, ttl = 3600): Promise<string> {
     const res = await fetch(`${this.url}/v1/createToken`, {
       method: 'POST',

@@ -21,6 +21,7 @@ const paths = {
   'beckon/room': 'Room',
   'beckon/push': 'enablePush',
   'beckon/call': 'Calls',
+  'beckon/server': 'appServer',
   'beckon/voice': 'VoiceRecorder',
   'beckon/inbox': 'Inbox',
   'beckon/native': 'Native',
@@ -87,6 +88,7 @@ after(async () => {
 test('all code blocks of the documents compile strictly and build with Vite', () => {
   const all = blocks();
   assert.deepEqual([...all.keys()].sort(), [
+    'app-server',
     'away',
     'call',
     'call-links',
