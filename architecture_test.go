@@ -155,7 +155,7 @@ func TestOutsideImports(t *testing.T) {
 		`twmb/franz-go`:                    {"internal/hook/sink"},
 		`livekit/`:                         {"internal/media", "cmd/beckon/sfu", "cmd/beckon/mediacheck"},
 		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},
-		`standard-webhooks/`:               {"internal/hook"},
+		`standard-webhooks/`:               {"internal/hook", "appserver"},
 		`alecthomas/kong|^flag$`:           {"cmd/beckon/settings", "cmd/beckon"},
 	}
 	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`,

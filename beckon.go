@@ -96,7 +96,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, node: uuid.NewString()[:8], metrics: &registry{Registry: prometheus.NewRegistry()},
-		ready: make(chan struct{}), drained: make(chan struct{})}
+		ready: make(chan struct{}), drained: make(chan struct{}),
+		life: lifecycle{ended: make(chan struct{})}}
 	var err error
 	if s.addresses, err = address.New(cfg.addresses()); err != nil {
 		return nil, err

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/auth"
+	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/hook/sink"
 )
 
@@ -81,7 +83,8 @@ func (c *Config) before() func(ctx context.Context, method, user, device string,
 		case err == nil:
 			return rewritten, nil
 		}
-		if refused := refusalOf(err, appCode); refused != nil {
+		refused := refusalOf(err, appCode)
+		if refused != nil && hook.MinCode <= refused.Code && refused.Code <= hook.MaxCode {
 			return nil, refused
 		}
 		c.Log.Warn("before-hook failed", "method", method, "user", user, "refused", true, "error", err)
@@ -145,5 +148,8 @@ func recovered[R any](log *slog.Logger, f func() (R, error)) (res R, err error) 
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return f()
+	if res, err = f(); err != nil && reflect.ValueOf(err).Kind() == reflect.Pointer && reflect.ValueOf(err).IsNil() {
+		err = errors.New("a nil pointer was returned as an error")
+	}
+	return res, err
 }

@@ -41,6 +41,16 @@ func (s *Server) Handler() http.Handler {
 	return s.untilClosed(s.api.Guard(mux))
 }
 
+// Paths of the server's health.
+const pathLive, pathReady = "/healthz", "/readyz"
+
+// always is closed.
+var always = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // AdminHandler serves app servers and operators: methods with API keys, the console, /metrics, /healthz and /readyz.
 // With Config.SeparateAdmin, Handler refuses what only this one serves. Its address must be private: /metrics takes no
 // key.
@@ -52,10 +62,15 @@ func (s *Server) AdminHandler() http.Handler {
 	return s.untilClosed(s.api.Guard(mux))
 }
 
-// untilClosed refuses requests after Run: the HTTP server of an embedding program may outlive this one.
+// untilClosed lets requests wait until the server is ready, except those about its health, and refuses them after Run:
+// the HTTP server of an embedding program may outlive this one.
 func (s *Server) untilClosed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.life.over() {
+		ready := s.ready
+		if r.URL.Path == pathLive || r.URL.Path == pathReady {
+			ready = always
+		}
+		if !s.life.wait(r.Context(), ready) {
 			http.Error(w, "this server has stopped", http.StatusServiceUnavailable)
 			return
 		}
@@ -80,8 +95,8 @@ func (s *Server) monitor(mux *http.ServeMux) {
 }
 
 func (s *Server) health(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+pathLive, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET "+pathReady, func(w http.ResponseWriter, r *http.Request) {
 		if why := s.state(r.URL.Query().Get("without")); why != "" {
 			http.Error(w, why, http.StatusServiceUnavailable)
 			return

@@ -1,6 +1,7 @@
 package beckon
 
 import (
+	"context"
 	"errors"
 	"sync"
 )
@@ -38,6 +39,7 @@ type lifecycle struct {
 	mu    sync.Mutex // guards phase, and orders calls.Add before calls.Wait
 	phase phase
 	calls sync.WaitGroup
+	ended chan struct{} // closed when the phase is after running
 }
 
 // start begins Run.
@@ -68,11 +70,20 @@ func (l *lifecycle) enter(ready <-chan struct{}) error {
 	}
 }
 
-// over reports whether the server has stopped or is closed.
-func (l *lifecycle) over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.phase > running
+// wait waits until the server is ready. It reports false if the server has stopped or the context ends.
+func (l *lifecycle) wait(ctx context.Context, ready <-chan struct{}) bool {
+	select {
+	case <-l.ended:
+		return false
+	default:
+	}
+	select {
+	case <-ready:
+		return true
+	case <-l.ended:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // stop refuses in-process calls from now on.
@@ -107,7 +118,9 @@ func (l *lifecycle) leave(from, to phase) phase {
 	defer l.mu.Unlock()
 	was := l.phase
 	if was == from {
-		l.phase = to
+		if l.phase = to; was <= running && to > running {
+			close(l.ended)
+		}
 	}
 	return was
 }

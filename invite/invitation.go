@@ -126,6 +126,7 @@ type Actor struct {
 	User      string
 	Device    string
 	RequestID string
+	Server    bool // an app server for the user
 }
 
 // ActionID is the stored part of an actor, for recognizing a retry.
@@ -140,7 +141,7 @@ type ActionID struct {
 // ID minted by the server get a new one with each connection, so for them the request ID decides. App servers have no
 // device: they repeat with the same request ID, or without one.
 func (m ActionID) Is(a Actor) bool {
-	if m.Device == a.Device && (a.Device != "" || a.RequestID == "") {
+	if a.Device != "" && m.Device == a.Device || a.Server && m == (ActionID{}) && a.RequestID == "" {
 		return true
 	}
 	known := a.Device != "" && m.Device != "" && !im.MintedDevice(a.Device) && !im.MintedDevice(m.Device)

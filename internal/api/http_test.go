@@ -5,8 +5,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/auth"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -28,6 +30,31 @@ func TestAppServerRepeatsAnswer(t *testing.T) {
 		if code != c.status || !strings.Contains(string(b), c.want) {
 			t.Errorf("%s: %d %s, want %d and %s", c.method, code, b, c.status, c.want)
 		}
+	}
+}
+
+// TestAnswersWithoutDevice: two devices that have no ID are not taken for one, nor for an app server.
+func TestAnswersWithoutDevice(t *testing.T) {
+	web := newServer(t)
+	if code, b := post(t, web, "invite", "alice", `{"invitee":"bob","timeout":30,"inviteID":"i"}`); code != http.StatusOK {
+		t.Fatal(string(b))
+	}
+	a, err := auth.New(t.Context(), auth.Options{JWTSecret: secretOfTests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := a.Mint("bob", "", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, b := callWith(t, web, token, "/v1/accept", `{"inviteID":"i","requestID":"one"}`); code != http.StatusOK {
+		t.Fatal(string(b))
+	}
+	if code, b := callWith(t, web, token, "/v1/accept", `{"inviteID":"i"}`); code != http.StatusConflict {
+		t.Errorf("another device: %d %s", code, b)
+	}
+	if code, b := post(t, web, "accept", "bob", `{"inviteID":"i"}`); code != http.StatusConflict {
+		t.Errorf("an app server: %d %s", code, b)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -145,7 +146,8 @@ func (w *names) literal(text []byte, name string) error {
 	if len(text) < len("9007199254740991") {
 		return nil
 	}
-	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil && (n > maxExact || n < -maxExact) {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if errors.Is(err, strconv.ErrRange) || err == nil && (n > maxExact || n < -maxExact) {
 		return im.Bad(w.field(name), "is beyond the whole numbers that are exact in all languages: at most 2^53-1")
 	}
 	return nil

@@ -41,6 +41,8 @@ func TestNamesAreExact(t *testing.T) {
 		{"sendMessage", `{"userID":"bob","face":{"data":"x"}}`, "face.index"},
 		{"searchMessages", `{"text":"x","before":9007199254740992}`, "before"},
 		{"searchMessages", `{"text":"x","before":9007199254740991}`, ""},
+		{"deleteMessages", `{"conversationID":"c2c_b","seqList":[9223372036854775809]}`, "seqList"},
+		{"increaseGroupCounter", `{"groupID":"g","key":"k","value":99999999999999999999}`, "value"},
 		{"increaseGroupCounter", `{"groupID":"g","key":"k","value":-9007199254740992}`, "value"},
 		{"importUsers", `{"users":[{"nick":"n"}]}`, "users.userID"},
 	} {

@@ -106,7 +106,11 @@ func (a *Authenticator) Check(ctx context.Context, token string) (Identity, erro
 	v := a.current.Load()
 	id, err := v.check(token)
 	if v.opt.External != nil && errors.Is(err, errForeign) {
-		id, err = v.external(ctx, token)
+		mayBeOurs := errors.Is(err, errNoKeys)
+		own := err
+		if id, err = v.external(ctx, token); mayBeOurs && errors.Is(err, ErrForged) {
+			err = own // its signature may be valid: it does not count as forged
+		}
 	}
 	if err != nil {
 		return Identity{}, err
@@ -213,6 +217,9 @@ func (i Identity) check() error {
 // ErrForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
 var ErrForged = errors.New("forged token")
 
+// errNoKeys is a cause of errors for tokens that are verified while the public keys have not been fetched yet.
+var errNoKeys = errors.New("no public keys")
+
 // errForeign is a cause of errors for tokens that no key of this server has signed.
 var errForeign = errors.New("token of another issuer")
 
@@ -244,7 +251,8 @@ func (a *verifier) checkJWT(token string) (Identity, error) {
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return Identity{}, &im.Error{Code: im.CodeTokenApp, Message: "the token is for another application", Cause: err}
 	case errors.Is(err, jwkset.ErrKeyNotFound) && a.noKeys():
-		return Identity{}, foreign(im.CodeTokenRefused, "the public keys have not been fetched yet; retry later", err)
+		return Identity{}, foreign(im.CodeTokenRefused, "the public keys have not been fetched yet; retry later",
+			errors.Join(errNoKeys, err))
 	default:
 		return Identity{}, forged(im.CodeTokenRefused, "the token signature does not match any key of this server", err)
 	}

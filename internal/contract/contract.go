@@ -74,7 +74,7 @@ func encode(b []byte, err error) []byte {
 
 const overview = `Every method can also be called over a device session, with the same JSON; PROTOCOL.md describes sessions and events.
 
-An app server sends its API key, and the header Beckon-User to act for a user. A device sends its own token. Limits of strings are in bytes of UTF-8: ` +
+An app server sends its API key, and the header Beckon-User to act for a user. A device sends its own token. Unknown fields of requests are refused, also within objects. Limits of strings are in bytes of UTF-8: ` +
 	"`x-maxBytes`" + ` has them, and maxLength the same number.`
 
 func (d *Document) build() *huma.OpenAPI {
@@ -133,6 +133,7 @@ func (d *Document) build() *huma.OpenAPI {
 		s.of(t, t.Name())
 	}
 	s.refine()
+	reg.Map()["StoredPush"] = s.storedPush()
 	reg.Map()["Event"] = oneOf("An event on a timeline.", events())
 	reg.Map()["Content"] = oneOf("An event in the history of a conversation.", shown())
 	doc.Webhooks = d.webhooks()

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"strconv"
 	"strings"
@@ -19,41 +20,36 @@ type schemas struct {
 	reg      huma.Registry
 	types    []reflect.Type
 	known    map[reflect.Type]bool
-	requests map[string]bool // names of the schemas that occur in requests
+	requests map[string]bool // names of the schemas of requests
 }
 
 // of returns the schema of a type.
 func (s *schemas) of(t reflect.Type, hint string) *huma.Schema {
-	s.visit(t, false)
+	s.visit(t)
 	return s.reg.Schema(t, true, hint)
 }
 
 // request returns the schema of a type of requests, whose unknown fields are refused.
 func (s *schemas) request(t reflect.Type, hint string) *huma.Schema {
-	s.visit(t, true)
-	return s.reg.Schema(t, true, hint)
+	s.requests[t.Name()] = true
+	return s.of(t, hint)
 }
 
 // visit notes a struct and the structs within.
-func (s *schemas) visit(t reflect.Type, request bool) {
+func (s *schemas) visit(t reflect.Type) {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || s.known[t] && (!request || s.requests[t.Name()]) {
+	if t.Kind() != reflect.Struct || s.known[t] {
 		return
 	}
 	if s.known == nil {
 		s.known = map[reflect.Type]bool{}
 	}
-	if !s.known[t] {
-		s.types = append(s.types, t)
-	}
 	s.known[t] = true
-	if request {
-		s.requests[t.Name()] = true
-	}
+	s.types = append(s.types, t)
 	for i := range t.NumField() {
-		s.visit(t.Field(i).Type, request)
+		s.visit(t.Field(i).Type)
 	}
 }
 
@@ -65,7 +61,7 @@ func (s *schemas) refine() {
 			continue
 		}
 		if !s.requests[t.Name()] {
-			schema.AdditionalProperties = nil // later versions add fields
+			schema.AdditionalProperties = nil // later versions add fields to responses, and to the objects within
 		}
 		schema.Description = comments[t.Name()]
 		for _, f := range reflect.VisibleFields(t) {
@@ -76,11 +72,26 @@ func (s *schemas) refine() {
 		}
 		schema.AllOf = exclusive[t.Name()]
 		schema.DependentRequired = needs[t.Name()]
+		if p := schema.Properties["offlinePush"]; p != nil && !s.requests[t.Name()] {
+			p.Ref = schemaPath + "StoredPush"
+		}
 		for _, field := range contentFields[t.Name()] {
 			schema.Properties[field] = &huma.Schema{Ref: schemaPath + "Content",
 				Description: schema.Properties[field].Description}
 		}
 	}
+}
+
+// storedPush returns the schema of the push of a stored message, which may be older than the limits.
+func (s *schemas) storedPush() *huma.Schema {
+	stored := *s.reg.Map()["Push"]
+	stored.Properties = maps.Clone(stored.Properties)
+	for name, p := range stored.Properties {
+		free := *p
+		free.MaxLength, free.Minimum, free.Maximum, free.Extensions = nil, nil, nil, nil
+		stored.Properties[name] = &free
+	}
+	return &stored
 }
 
 // refineField completes the schema of a field.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
@@ -153,6 +152,9 @@ func (g *Groups) DecreaseCounter(ctx context.Context, by rpc.Caller,
 	return g.move(ctx, by, req, -1)
 }
 
+// maxCounter limits counters to the whole numbers that are exact in a 64-bit float.
+const maxCounter = 1<<53 - 1
+
 func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequest,
 	sign int64) (rpc.Txn[protocol.CountersResponse], error) {
 	err := rpc.FirstError(checkKey("key", req.Key), im.CheckRequestID(req.RequestID))
@@ -165,8 +167,8 @@ func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequ
 	}
 	return g.count(ctx, by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
 		old := now[req.Key]
-		if sign > 0 && old > math.MaxInt64-req.Value || sign < 0 && old < math.MinInt64+req.Value {
-			return nil, im.Bad("value", "overflows the counter")
+		if sign > 0 && old > maxCounter-req.Value || sign < 0 && old < -maxCounter+req.Value {
+			return nil, im.Bad("value", "takes the counter beyond 2^53-1, to which numbers are exact in all languages")
 		}
 		return map[string]int64{req.Key: old + sign*req.Value}, nil
 	})

@@ -31,7 +31,8 @@ type beforeResponse struct {
 	Request json.RawMessage `json:"request"`
 }
 
-// Range of the codes with which an app server may reject a call. They reach the caller unchanged.
+// MinCode and MaxCode are the range of the codes with which a before-hook may reject a call. They reach the caller
+// unchanged.
 const (
 	MinCode = 120001
 	MaxCode = 130000

@@ -43,7 +43,7 @@ func (m *Meter) Rows() int { return m.rows }
 
 // Actor returns the caller as the rules of invitations know it.
 func (c Caller) Actor(requestID string) invite.Actor {
-	return invite.Actor{User: c.UserID, Device: c.DeviceID, RequestID: requestID}
+	return invite.Actor{User: c.UserID, Device: c.DeviceID, RequestID: requestID, Server: c.Server}
 }
 
 // Origin returns the origin of records that the caller causes, so that this device does not receive them.

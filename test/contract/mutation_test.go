@@ -22,7 +22,8 @@ func (g *generator) mutations(s *schema) []mutation {
 		if err != nil {
 			panic(err)
 		}
-		list = append(list, mutation{what: what, body: b})
+		nested := strings.Contains(what, "with an unknown field") // the objects within are those of responses too
+		list = append(list, mutation{what: what, body: b, unsaid: nested})
 	}
 	add("an unknown field", with(g.object(s, ""), "nonsense", 1))
 	for _, name := range s.Required {

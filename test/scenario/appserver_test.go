@@ -93,7 +93,8 @@ func TestAppServerClient(t *testing.T) {
 	text := func(s string) protocol.SendMessageRequest {
 		return protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: s}}
 	}
-	if _, err := ann.SendMessage(ctx, text("rude")); !errors.As(err, &refused) || refused.Code != appserver.MinRefusal || refused.Message != "be polite" {
+	_, err = ann.SendMessage(ctx, text("rude"))
+	if !errors.As(err, &refused) || refused.Code != appserver.MinRefusal || refused.Message != "be polite" {
 		t.Errorf("a message that the hook refuses: %v", err)
 	}
 	sent, err := ann.SendMessage(ctx, text("hello"))

@@ -43,6 +43,11 @@ func TestBefore(t *testing.T) {
 			return nil, fmt.Errorf("moderation: %w", &beckon.Error{Field: "text"})
 		case "broken":
 			return nil, errors.New("the filter is down")
+		case "nil":
+			var none *beckon.Error
+			return nil, none
+		case "code":
+			return nil, &beckon.Error{Code: 403}
 		case "bug":
 			panic("index out of range")
 		case "rude":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -73,4 +74,48 @@ func TestRunAndCloseInAnyOrder(t *testing.T) {
 		expect("Close", s.Close(), nil)
 		expect("Run", s.Run(t.Context()), beckon.ErrClosed)
 	})
+}
+
+// TestRequestsBeforeRun: a request before Run waits until the server is ready, and gets 503 if it is closed, or its Run
+// fails, before that. Its health can be asked at any time.
+func TestRequestsBeforeRun(t *testing.T) {
+	request := func(s *beckon.Server) <-chan int {
+		code := make(chan int, 1)
+		go func() {
+			r := httptest.NewRequest("POST", "/v1/getConversationList", strings.NewReader("{}"))
+			r.Header.Set("Authorization", "Bearer "+s.APIKey())
+			r.Header.Set("Beckon-User", "ann")
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r)
+			code <- w.Code
+		}()
+		return code
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, end := range map[string]func(*beckon.Server){
+		"closed": func(s *beckon.Server) { _ = s.Close() }, "failed": func(s *beckon.Server) { _ = s.Run(ended) },
+	} {
+		s := newServer(t, beckon.Config{})
+		code := request(s)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		if w.Code != 503 || !strings.Contains(w.Body.String(), "starting") {
+			t.Errorf("%s: /readyz before Run: %d %s", what, w.Code, w.Body)
+		}
+		end(s)
+		if got := <-code; got != 503 {
+			t.Errorf("%s: a request before Run: %d", what, got)
+		}
+	}
+	s := newServer(t, beckon.Config{})
+	code := request(s)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	if got := <-code; got != 200 {
+		t.Errorf("a request before Run: %d", got)
+	}
+	stop()
+	<-done
 }

@@ -48,9 +48,13 @@ func run(ctx context.Context) error {
 			}
 			return beckon.Identity{}, &beckon.Error{Code: im.CodeTokenRefused, Message: "sign in again"}
 		},
-		After: func(_ context.Context, e beckon.Event) error { // at least once; an error repeats the event
-			events <- e
-			return nil
+		After: func(ctx context.Context, e beckon.Event) error { // at least once; an error repeats the event
+			select {
+			case events <- e:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}})
 	if err != nil {
 		return err

@@ -33,7 +33,11 @@ const ofPage = Symbol.for('beckon.device');
 export function deviceOfTab(fresh: string): Promise<Device> {
   if (typeof document === 'undefined') return takeDevice(fresh);
   const page = globalThis as { [ofPage]?: Promise<Device> };
-  return (page[ofPage] ??= takeDevice(fresh));
+  page[ofPage] ??= takeDevice(fresh).catch((err: unknown) => {
+    delete page[ofPage]; // the next connect tries again
+    throw err;
+  });
+  return page[ofPage];
 }
 
 async function takeDevice(fresh: string): Promise<Device> {

@@ -113,7 +113,8 @@ export interface Question {
 }
 
 /** What a before-hook decides: nothing lets the call proceed. */
-export type Decision = void | undefined | { request: object } | { /** 120001 to 130000. */ code: number; message: string };
+export type Decision =
+  void | undefined | { request: object } | { /** 120001 to 130000. */ code: number; message: string };
 
 /** Seconds by which the clocks of the server and of this machine may differ. */
 const tolerance = 300;
