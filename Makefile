@@ -22,7 +22,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: test-native cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: contract test-native cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -77,9 +77,11 @@ test-go: | need-go need-postgres
 	@echo "testing the limits of allocations"
 	@$(GO) test -run TestAllocations ./invite ./internal/store ./internal/delivery ./internal/gateway
 	@echo "testing the program from outside: commands, races, faults"
-	@$(GO) test -count=1 -timeout 10m ./cmd/... $$($(GO) list ./test/... | grep -v -e /test/scenario -e /test/examples) # never cached: the cache does not depend on the program that they run
+	@$(GO) test -count=1 -timeout 10m ./cmd/... $$($(GO) list ./test/... | grep -v -e /test/scenario -e /test/examples -e /test/contract/clients) # never cached: the cache does not depend on the program that they run
 	@echo "testing the examples in Go"
 	@$(GO) test -count=1 -run TestGo ./test/examples
+	@echo "testing generated clients in Go"
+	@$(GO) test -count=1 -run TestGo ./test/contract/clients
 
 test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the scenes of the Go SDK on three nodes, PostgreSQL and NATS, behind a TCP proxy"
@@ -94,8 +96,8 @@ test-js: $(BIN)
 	@cd test/node && node --test --test-timeout=60000
 	@echo "testing the TypeScript SDK"
 	@cd sdk/js && npm test --silent && node size.mjs
-	@echo "testing the examples in TypeScript"
-	@$(GO) test -count=1 -run TestTypeScript ./test/examples
+	@echo "testing the examples and generated clients in TypeScript"
+	@$(GO) test -count=1 -run TestTypeScript ./test/examples ./test/contract/clients
 
 $(NATIVE_MODULES): $(NATIVE)/package.json $(NATIVE)/package-lock.json | $(SDK)
 	@echo "fetching the libraries of the React Native example (some hundred megabytes)"
@@ -170,6 +172,10 @@ records: $(BIN) ## Measure what the console costs in a house with a million call
 retention: | need-go need-postgres ## Simulate a day of calls with an injected clock on SQLite and hours on PostgreSQL, with retention and without, print rows and sizes, and draw docs/retention.svg: hours, and on SQLite a run that was broken off goes on; ARGS="-rate 28" a tenth of it
 	@nice $(GO) run ./test/retention -engine sqlite -length 24h -without 2h $(ARGS)
 	@nice $(GO) run ./test/retention -engine postgres -length 5h -without 2h $(ARGS)
+
+contract: $(SDK) | need-go need-node ## Compare the OpenAPI document with the server: 100 valid requests of each method, and generated clients: three minutes
+	@$(GO) test -count=1 ./test/contract -v -contract.requests 100
+	@$(GO) test -count=1 ./test/contract/clients -v
 
 partitions: | need-go need-postgres ## Measure on PostgreSQL what removing old records costs, row by row and with a table partitioned by time: about five minutes
 	@$(GO) run ./test/partitions $(ARGS)

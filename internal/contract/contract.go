@@ -56,6 +56,11 @@ func (d *Document) JSON30() []byte {
 	doc.Info.License = &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
 	for _, s := range doc.Components.Schemas.Map() {
 		s.AllOf, s.OneOf, s.Not, s.DependentRequired = nil, nil, nil, nil
+		for _, p := range s.Properties {
+			if p.Ref != "" {
+				p.Description, p.ReadOnly = "", false // 3.0 takes nothing beside a reference
+			}
+		}
 	}
 	for _, name := range []string{"Event", "Content"} {
 		doc.Components.Schemas.Map()[name] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
@@ -72,10 +77,10 @@ func encode(b []byte, err error) []byte {
 	return b
 }
 
-const overview = `Every method can also be called over a device session, with the same JSON; PROTOCOL.md describes sessions and events.
-
-An app server sends its API key, and the header Beckon-User to act for a user. A device sends its own token. Unknown fields of requests are refused, also within objects. Limits of strings are in bytes of UTF-8: ` +
-	"`x-maxBytes`" + ` has them, and maxLength the same number.`
+const overview = "Every method can also be called over a device session, with the same JSON; PROTOCOL.md " +
+	"describes sessions and events.\n\nAn app server sends its API key, and the header Beckon-User to act for a " +
+	"user. A device sends its own token.\n\nUnknown fields of requests are refused, also within objects. Limits " +
+	"of strings are in bytes of UTF-8: `x-maxBytes` has them, and `maxLength` the same number."
 
 func (d *Document) build() *huma.OpenAPI {
 	reg := huma.NewMapRegistry(schemaPath, huma.DefaultSchemaNamer)

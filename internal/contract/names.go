@@ -172,6 +172,8 @@ var examples = map[string]any{
 	"actionType": 1, "at": exampleTime, "began": exampleTime, "callID": "019ad5c4-7a00-7aaa-8bbb-1234567890ab",
 	"code": 8010, "conversationID": "c2c_bob", "createdAt": exampleTime, "dailyFrom": "22:00", "dailyUntil": "07:00",
 	"data": `{"call":"video"}`, "deadline": exampleTime + 30000, "device": "phone-1", "ended": exampleTime + 60000,
+	"auth": "BTBZMqHH6r4Tts7J_aSIgg", "step": 300,
+	"p256dh":   "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
 	"endpoint": "https://push.example.com/abc", "epoch": "b2f1c0d4", "expireAt": exampleTime / 1000,
 	"faceURL": "https://example.com/alice.png", "fileID": "019ad5c4-8000-7ccc-8ddd-1234567890ab", "from": "alice",
 	"language": "en", "lastTime": exampleTime, "limit": 100, "message": "the invitation has timed out",
