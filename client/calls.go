@@ -3,23 +3,21 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
-	"github.com/centrifugal/centrifuge-go"
 	"github.com/google/uuid"
 
-	"github.com/beckon-im/beckon/client/hold"
-	"github.com/beckon-im/beckon/client/repeat"
+	"github.com/beckon-im/beckon/client/internal/failure"
+	"github.com/beckon-im/beckon/client/internal/hold"
+	"github.com/beckon-im/beckon/client/internal/repeat"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // Call calls any method. If the connection is lost, the request is sent again after the reconnect, until ctx ends; a
-// request ID in it makes that idempotent. A refusal is a *protocol.Error. A call refused with 9506 or 10002 is repeated
-// after its retryAfter, if that ends before ctx and a repeat is harmless: see Options.NoRepeat. response must be a
-// pointer.
+// request ID in it makes that idempotent. A failure is an *Error. A call refused with 9506 or 10002 is repeated after
+// its retryAfter, if that ends before ctx and a repeat is harmless: see Options.NoRepeat. response must be a pointer.
 func (c *Client) Call(ctx context.Context, method string, request, response any) error {
 	return c.callHolding(ctx, nil, method, request, response)
 }
@@ -29,10 +27,10 @@ func (c *Client) Call(ctx context.Context, method string, request, response any)
 func (c *Client) callHolding(ctx context.Context, h *hold.Hold, method string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return err
+		return failure.Bad("request", err.Error())
 	}
 	if len(body) > protocol.MaxRequest { // the server would close the connection, again and again
-		return &protocol.Error{Code: im.CodeTooLong, Field: "request",
+		return &Error{Code: im.CodeTooLong, Field: "request",
 			Message: fmt.Sprintf("%s: the request has %d bytes; the limit is %d", method, len(body), protocol.MaxRequest)}
 	}
 	if _, bounded := ctx.Deadline(); !bounded {
@@ -40,72 +38,30 @@ func (c *Client) callHolding(ctx context.Context, h *hold.Hold, method string, r
 		ctx, cancel = context.WithTimeout(ctx, c.opt.CallTimeout)
 		defer cancel()
 	}
-	noRepeat := c.opt.NoRepeat || ctx.Value(onceKey{}) != nil
+	noRepeat := c.opt.NoRepeat || repeat.IsOnce(ctx)
 	for n := 0; ; n++ {
-		reply, err := c.send(ctx, method, body)
+		reply, err := c.conn.Send(ctx, method, body)
 		if err != nil {
-			return err
+			return failure.New(method, err)
 		}
 		refused := repeat.Refusal(reply)
 		if refused == nil {
-			return json.Unmarshal(reply, response)
+			if err := json.Unmarshal(reply, response); err != nil {
+				return failure.Response(method, err)
+			}
+			return nil
 		}
-		if noRepeat || n == maxRepeats || !repeat.Allowed(method, body, refused) {
+		if noRepeat || n == repeat.Most || !repeat.Allowed(method, body, refused) {
 			return refused
 		}
+		c.opt.Log.Debug("call repeated", "method", method, "code", refused.Code, "retry_in_ms", refused.RetryAfter)
 		h.Release()
-		again := c.pause(ctx, refused)
+		again := repeat.Pause(ctx, c.conn.Life(), refused)
 		h.Acquire()
 		if !again {
 			return refused
 		}
 	}
-}
-
-// send sends a request until it has a response.
-func (c *Client) send(ctx context.Context, method string, body []byte) ([]byte, error) {
-	for {
-		lost, err := c.wait(ctx)
-		if err != nil {
-			return nil, err
-		}
-		reply, err := c.attempt(ctx, lost, method, body)
-		if err == nil {
-			return reply, nil
-		}
-		if ctx.Err() != nil || !transient(err) {
-			return nil, fmt.Errorf("beckon: %s: %w", method, err)
-		}
-	}
-}
-
-// errLost reports a connection lost before the response.
-var errLost = errors.New("the connection was lost")
-
-// attempt sends a request once. It watches for the loss of the connection itself: in version 0.10.11 of the transport
-// library an RPC whose write fails blocks for ever, and its goroutine is leaked.
-func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, method string, body []byte) ([]byte, error) {
-	type outcome struct {
-		data []byte
-		err  error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		res, err := c.conn.RPC(ctx, method, body)
-		done <- outcome{res.Data, err}
-	}()
-	select {
-	case o := <-done:
-		return o.data, o.err
-	case <-lost:
-		return nil, errLost
-	}
-}
-
-// transient reports whether a transport error can be fixed by a reconnect.
-func transient(err error) bool {
-	var e *centrifuge.Error
-	return !errors.As(err, &e) || e.Temporary // after Close, wait returns ErrClosed
 }
 
 // NewID returns an ID for an invitation or a request: a UUIDv7.
@@ -257,62 +213,4 @@ func (c *Client) GetInvitation(ctx context.Context,
 func (c *Client) ListInvitations(ctx context.Context, inviteIDs ...string) (res protocol.ListInvitationsResponse,
 	err error) {
 	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{InviteIDs: inviteIDs}, &res)
-}
-
-// SignalingInfo is the content of a signaling message; the name is Tencent's.
-type SignalingInfo = protocol.Signaling
-
-// GetSignalingInfo decodes a message of any source (an event, a history entry, a push payload), as JSON or as a
-// protocol.Entry. It returns nil if it is not signaling.
-func GetSignalingInfo[M []byte | json.RawMessage | protocol.Entry](message M) *SignalingInfo {
-	var m struct {
-		protocol.Signaling
-		Event json.RawMessage `json:"event"` // in a history entry
-	}
-	var text []byte
-	switch x := any(message).(type) {
-	case []byte:
-		text = x
-	case json.RawMessage:
-		text = x
-	case protocol.Entry:
-		text = x.Event
-	}
-	if json.Unmarshal(text, &m) == nil && m.InviteID == "" && len(m.Event) > 0 {
-		return GetSignalingInfo(m.Event)
-	}
-	if m.BusinessID != protocol.BusinessID || m.InviteID == "" || m.ActionType < protocol.ActionInvite ||
-		m.ActionType > protocol.ActionRinging {
-		return nil
-	}
-	return &m.Signaling
-}
-
-// AddInvitedSignaling adds an invitation received by other means, such as a push payload. It requests the invitation's
-// state; if it is still open for this user, OnReceiveNewInvitation follows. An invitation known to this device is
-// refused with 8012, one that is over with 8010.
-func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*protocol.Invitation, error) {
-	c.mu.Lock()
-	known := c.ledger.Holds(info.InviteID)
-	c.mu.Unlock()
-	if known {
-		return nil, &protocol.Error{Code: im.CodeExists, Message: "this device has the invitation already"}
-	}
-	res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: info.InviteID, Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	v := *res.Invitation
-	if res.Mine == nil || res.Mine.State != invite.Open {
-		return &v, &protocol.Error{Code: im.CodeOver, Message: "the invitation is no longer open for this user",
-			Invitation: &v}
-	}
-	v.Invitees = []protocol.Invitee{*res.Mine}
-	c.events.Put(func() {
-		c.mu.Lock()
-		todo := c.ledger.Snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}}, false)
-		c.mu.Unlock()
-		c.notify(todo)
-	})
-	return &v, nil
 }

@@ -3,7 +3,7 @@ package client
 import (
 	"context"
 
-	"github.com/beckon-im/beckon/client/inbox"
+	"github.com/beckon-im/beckon/client/internal/inbox"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -24,7 +24,7 @@ func (c *Client) onMessageEvent(e *protocol.MessageEvent) {
 		}
 	case protocol.TypeDeleted:
 		c.inbox.Deleted(e.ConversationID, e.SeqList)
-		c.refresh(context.Background(), e.ConversationID)
+		c.loader.Refresh(context.Background(), e.ConversationID)
 		call2(l.OnMessageDeleted, e.ConversationID, e.SeqList)
 	case protocol.TypeReceipt:
 		if e.ConversationID != "" {
@@ -67,7 +67,7 @@ func (c *Client) onGroupEvent(topic string, seq uint64, e *protocol.GroupEvent, 
 	if where := im.GroupConversation(e.GroupID); c.inbox.On() {
 		switch {
 		case e.Tip == protocol.TipCreated || e.Tip == protocol.TipJoined:
-			c.refresh(context.Background(), where)
+			c.loader.Refresh(context.Background(), where)
 		case e.Tip == protocol.TipQuit || e.Tip == protocol.TipDismissed:
 			c.inbox.Drop(where)
 		case e.Tip.Shown() && im.TopicGroup(topic) != "":

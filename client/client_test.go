@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/beckon-im/beckon/client/internal/transport"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -18,7 +19,7 @@ func TestAddresses(t *testing.T) {
 		"wss://h": "wss://h/connection/websocket",
 		"h:1":     "", "ftp://h": "", "": "",
 	} {
-		if got, err := endpoint(in); got != want || (err != nil) != (want == "") {
+		if got, err := transport.Endpoint(in); got != want || (err != nil) != (want == "") {
 			t.Errorf("%q is %q, %v", in, got, err)
 		}
 	}

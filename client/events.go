@@ -3,7 +3,7 @@ package client
 import (
 	"time"
 
-	"github.com/beckon-im/beckon/client/inbox"
+	"github.com/beckon-im/beckon/client/internal/inbox"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -64,7 +64,7 @@ func (c *Client) onWelcome(w protocol.Welcome) {
 	c.doubt = nil
 	c.mu.Unlock()
 	if !c.inbox.Loaded() || len(w.Reload) > 0 {
-		c.reloadInbox()
+		c.loader.Reload()
 	}
 	if c.opt.Listener.OnConnected != nil {
 		c.opt.Listener.OnConnected(w)
@@ -84,9 +84,10 @@ func (c *Client) onWelcome(w protocol.Welcome) {
 
 func (c *Client) received(topic string, seq uint64, data []byte) {
 	event, err := protocol.Decode(data)
-	if err != nil || event == nil {
+	if err != nil || event == nil { // unknown to this version: from a newer server
+		c.opt.Log.Debug("event skipped", "timeline", topic, "seq", seq, "error", err)
 		c.advance(topic, seq)
-		return // unknown to this version: from a newer server
+		return
 	}
 	if m, ok := event.(*protocol.Signaling); ok {
 		c.pending.Wait(m.InviteID)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/beckon-im/beckon/client/ledger"
+	"github.com/beckon-im/beckon/client/internal/ledger"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -45,6 +45,7 @@ func (c *Client) learn(m protocol.Signaling) {
 	if err == nil && i >= 0 {
 		c.ledger.Learn(m, &list[i])
 	} else {
+		c.opt.Log.Warn("invitation is incomplete", "invite", m.InviteID, "error", err)
 		c.ledger.Learn(m, nil)
 	}
 }
@@ -123,7 +124,7 @@ func (c *Client) reload(timelines []string) {
 	open := c.ledger.Open()
 	c.mu.Unlock()
 	c.catchUp(open)
-	c.reloadInbox()
+	c.loader.Reload()
 	call1(c.opt.Listener.OnReload, timelines)
 }
 
@@ -136,6 +137,6 @@ func (c *Client) notify(todo []ledger.Callback) {
 			ledger.Rejected: l.OnInviteeRejected, ledger.Cancelled: l.OnInvitationCancelled,
 			ledger.Timeout: l.OnInvitationTimeout, ledger.Modified: l.OnInvitationModified,
 			ledger.Ringing: l.OnInviteeRinging, ledger.OtherDevice: l.OnInvitationHandledByOtherDevice,
-		}[n.Kind], n.Event)
+		}[n.Kind], InvitationEvent(n.Event))
 	}
 }

@@ -3,12 +3,42 @@ package client
 import (
 	"time"
 
-	"github.com/beckon-im/beckon/client/ledger"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // InvitationEvent is the argument of all invitation callbacks. Fields that do not apply are zero.
-type InvitationEvent = ledger.Event
+type InvitationEvent struct {
+	// InviteID is the invitation.
+	InviteID string
+	// Inviter is the inviting user.
+	Inviter string
+	// GroupID is the group of the invitation; empty without a group.
+	GroupID string
+	// InviteeList names the invitees concerned, at most 100 unless the inviter listed more. A new or modified invitation
+	// has all invitees: the same list live, after a late login, and after a restart of the program. An answer has the
+	// answering invitee; a cancel or a timeout has the ended invitees: this user is among them exactly if it ended the
+	// invitation for this user.
+	InviteeList []string
+	// Everyone means, for a new invitation, that all members of the group are invited; for a cancel or a timeout, that it
+	// ended every invitee who was still open. InviteeList may then be incomplete.
+	Everyone bool
+	// InviteeCount is the number of the invitees concerned.
+	InviteeCount int
+	// Reason is the reason of a reject (declined, busy, or other text) or of a cancel by the server (answered, left).
+	Reason string
+	// Over means that no invitee is open any more.
+	Over bool
+	// InvitationData is the data of the invitation itself, as last modified.
+	InvitationData string
+	// Invitee is the invitee who answered or is ringing.
+	Invitee string
+	// Data is the data of this action: of the invite, the answer, the cancel, or the modification.
+	Data string
+	// Action is the action of the other device, for OnInvitationHandledByOtherDevice: accept, reject, or cancel.
+	Action string
+	// Notice means, for a new invitation, that it only informs and takes no answer.
+	Notice bool
+}
 
 // Listener has the callbacks of a client. Any field may be nil. The names are those of Tencent's listener; OnSignaling
 // has the fields that InvitationEvent omits (remaining time, counts).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/beckon-im/beckon/client/internal/repeat"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -142,7 +143,7 @@ func (c *Client) GetMessageReactionUserList(ctx context.Context,
 
 // SendTyping reports that this user is typing; repeat it every protocol.TypingEvery.
 func (c *Client) SendTyping(ctx context.Context, req protocol.TypingRequest) (protocol.TypingResponse, error) {
-	return call[protocol.TypingResponse](once(ctx), c, "sendTyping", req)
+	return call[protocol.TypingResponse](repeat.Once(ctx), c, "sendTyping", req)
 }
 
 // SendMessageReadReceipts sends read receipts for messages of a group, at most 30.

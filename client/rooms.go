@@ -22,7 +22,7 @@ func (c *Client) Rejoin(ctx context.Context, roomID string, role im.RoomRole) (p
 		return protocol.EnterRoomResponse{}, err
 	}
 	if view.Call == nil {
-		return protocol.EnterRoomResponse{}, &protocol.Error{Code: im.CodeNotAdmitted, Field: "roomID",
+		return protocol.EnterRoomResponse{}, &Error{Code: im.CodeNotAdmitted, Field: "roomID",
 			Message: "this room has no current call"}
 	}
 	return call[protocol.EnterRoomResponse](ctx, c, "enterRoom",

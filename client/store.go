@@ -2,13 +2,10 @@ package client
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"github.com/beckon-im/beckon/client/ledger"
+	"github.com/beckon-im/beckon/client/internal/failure"
+	"github.com/beckon-im/beckon/client/internal/filestore"
+	"github.com/beckon-im/beckon/client/internal/ledger"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -21,28 +18,7 @@ type Store interface {
 }
 
 // FileStore returns a store in a file with mode 0600. A missing directory is created.
-func FileStore(path string) Store { return fileStore(path) }
-
-type fileStore string
-
-func (f fileStore) Load() ([]byte, error) {
-	text, err := os.ReadFile(string(f))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return text, err
-}
-
-func (f fileStore) Save(text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
-		return err
-	}
-	next := string(f) + ".new"
-	if err := os.WriteFile(next, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, string(f)) // atomic: the file is never partial
-}
+func FileStore(path string) Store { return filestore.File(path) }
 
 // kept is the stored state of a device.
 type kept struct {
@@ -58,7 +34,7 @@ func (c *Client) restore(hello *protocol.Hello) error {
 	}
 	text, err := c.opt.Store.Load()
 	if err != nil {
-		return fmt.Errorf("beckon: load the store: %w", err)
+		return failure.New("load the store", err)
 	}
 	var k kept
 	if json.Unmarshal(text, &k) != nil {
@@ -97,6 +73,7 @@ func (c *Client) save() {
 		err = c.opt.Store.Save(text)
 	}
 	if err != nil {
+		c.opt.Log.Warn("store failed", "error", err)
 		call1(c.opt.Listener.OnStoreError, err)
 		return
 	}

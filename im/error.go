@@ -63,14 +63,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
-// CodeOf returns the code of err: 0 for nil, and CodeInternal for errors other than *Error.
+// ErrorCode returns the code, for CodeOf.
+func (e *Error) ErrorCode() int { return e.Code }
+
+// CodeOf returns the code of err: 0 for nil, that of an *Error or of an error of the SDK, and CodeInternal for others.
 func CodeOf(err error) int {
 	if err == nil {
 		return 0
 	}
-	var e *Error
+	var e interface{ ErrorCode() int }
 	if errors.As(err, &e) {
-		return e.Code
+		return e.ErrorCode()
 	}
 	return CodeInternal
 }

@@ -1,7 +1,5 @@
 package protocol
 
-import "encoding/json"
-
 // Close codes of the server, in addition to those of the transport. By the transport's rules a client reconnects after
 // 3000–3499 and 4000–4499, and stops after 3500–3999 and 4500–4999.
 const (
@@ -18,12 +16,3 @@ type Notice struct {
 
 // TypeReload requests a reload of timelines: too many events were missed, so that the client must reread their state.
 const TypeReload = "reload"
-
-// ReloadNotice encodes a reload of one timeline.
-func ReloadNotice(timeline string) []byte {
-	b, err := json.Marshal(Notice{Type: TypeReload, Timelines: []string{timeline}})
-	if err != nil {
-		panic(err) // a struct of strings always encodes
-	}
-	return b
-}

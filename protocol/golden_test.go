@@ -14,10 +14,11 @@ var update = flag.Bool("update", false, "rewrite the golden frames; a change the
 
 // TestGoldenFrames pins the wire format: SDKs in other languages depend on it.
 func TestGoldenFrames(t *testing.T) {
-	v, list := invite.New(invite.Terms{ID: "i1", Inviter: "alice", RoomID: "room1", Timeout: 30, Data: "hello",
-		Notify: invite.NotifyMembers}, []string{"bob"}, invite.Actor{User: "alice"}, "p", 1_700_000_000_000)
 	frames := map[string]any{
-		"invitation": protocol.ViewInvitation(&v, list, 1_700_000_010_000),
+		"invitation": protocol.Invitation{InviteID: "i1", Inviter: "alice", RoomID: "room1", Data: "hello", Timeout: 30,
+			Notify: invite.NotifyMembers, InviteeCount: 1, CreatedAt: 1_700_000_000_000, Deadline: 1_700_000_030_000,
+			Remaining: 20_000, Version: 1, Counts: invite.Counts{Open: 1},
+			Invitees: []protocol.Invitee{{UserID: "bob"}}, ServerTime: 1_700_000_010_000},
 		"invite": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID,
 			ActionType: protocol.ActionInvite, From: "alice", To: "bob", Time: 1_700_000_000_000,
 			InviteID: "i1", Inviter: "alice", InviteeList: []string{"bob"}, Data: "hello", RoomID: "room1", Timeout: 30,

@@ -153,43 +153,6 @@ type Invitee struct {
 	Remaining int64        `json:"remaining,omitempty"`
 }
 
-// ViewInvitation returns the wire form of an invitation and invitees at now, in Unix milliseconds.
-func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) *Invitation {
-	out := &Invitation{
-		InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, RoomID: v.RoomID, Data: v.Data, Timeout: v.Timeout,
-		Notify:      v.Notify,
-		AcceptLimit: v.AcceptLimit, MinRing: v.MinRing, MergeGlare: v.MergeGlare, OnlineUserOnly: v.OnlineUserOnly,
-		Everyone:  v.Everyone,
-		CreatedAt: v.CreatedAt, Deadline: v.Deadline, Remaining: remaining(v.Deadline, now), Version: v.Version,
-		Over:   v.Over(),
-		Counts: v.Counts, ServerTime: now, Notice: v.Notice, InviteeCount: v.Counts.Total(),
-	}
-	for i := range invitees {
-		out.Invitees = append(out.Invitees, ViewInvitee(v, &invitees[i], now))
-	}
-	return out
-}
-
-// ViewInvitee is ViewInvitation for an invitee.
-func ViewInvitee(v *invite.Invitation, w *invite.Invitee, now int64) Invitee {
-	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device,
-		RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
-	if w.RingingAt != 0 || w.State == invite.Accepted || w.State == invite.Rejected {
-		p.Reach = ReachAcknowledged
-	}
-	if w.Deadline != v.Deadline {
-		p.Deadline, p.Remaining = w.Deadline, remaining(w.Deadline, now)
-	}
-	return p
-}
-
-func remaining(deadline, now int64) int64 {
-	if deadline == 0 {
-		return 0
-	}
-	return max(0, deadline-now)
-}
-
 // Error is the error object of all transports.
 type Error struct {
 	Code    int    `json:"code"`
@@ -200,9 +163,17 @@ type Error struct {
 	RetryAfter int         `json:"retryAfter,omitempty"` // milliseconds
 	Invitation *Invitation `json:"invitation,omitempty"` // 8010, 8012: the current invitation
 	Won        *Won        `json:"won,omitempty"`        // 8010: the decision that took effect
+	// Cause is the error that failed a call on the side of the client, for errors.Is and errors.As; its text is part of
+	// Message. Refusals of the server have none.
+	Cause error `json:"-"`
 }
 
 func (e *Error) Error() string { return e.Message }
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// ErrorCode returns the code, for im.CodeOf.
+func (e *Error) ErrorCode() int { return e.Code }
 
 // Won is the action that took effect instead.
 type Won struct {
@@ -238,6 +209,22 @@ type Welcome struct {
 	Reload   []string     `json:"reload,omitempty"`
 	Statuses []UserStatus `json:"statuses,omitempty"` // of the users whose presence this user has subscribed to
 	ExpireAt int64        `json:"expireAt,omitempty"` // of the token, Unix seconds
+}
+
+// ParseSignaling decodes signaling of any source: an event, an entry of a history, the payload of a push. It returns
+// nil for anything else.
+func ParseSignaling(text []byte) *Signaling {
+	var m struct {
+		Signaling
+		Event json.RawMessage `json:"event"` // in an entry
+	}
+	if json.Unmarshal(text, &m) == nil && m.InviteID == "" && len(m.Event) > 0 {
+		return ParseSignaling(m.Event)
+	}
+	if m.BusinessID != BusinessID || m.InviteID == "" || m.ActionType < ActionInvite || m.ActionType > ActionRinging {
+		return nil
+	}
+	return &m.Signaling
 }
 
 // Decode decodes an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ReactionEvent, *TypingEvent,

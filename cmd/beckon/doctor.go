@@ -215,7 +215,7 @@ func (c *doctorCmd) room(ctx context.Context) (string, error) {
 	defer user.Close()
 	roomID := "doctor-" + rand.Text()
 	entry, err := user.EnterRoom(ctx, roomID, "")
-	var refused *protocol.Error
+	var refused *client.Error
 	if errors.As(err, &refused) && refused.Code == im.CodeNoMedia && refused.RetryAfter == 0 {
 		return ": this server has no media server", nil
 	}

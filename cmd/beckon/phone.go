@@ -327,7 +327,7 @@ func (p *phone) print(style, format string, args ...any) {
 
 // failed prints an error, and for a lost race the action that won.
 func (p *phone) failed(err error) {
-	var e *protocol.Error
+	var e *client.Error
 	if !errors.As(err, &e) {
 		p.print(red, "%v", err)
 		return

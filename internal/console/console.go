@@ -18,6 +18,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/admin"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/protocol/operator"
@@ -98,7 +99,7 @@ func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller,
 	}
 	res.Total, res.ServerTime, res.Invitations = count, c.store.Now(), make([]protocol.Invitation, len(list))
 	for i := range list {
-		res.Invitations[i] = *protocol.ViewInvitation(&list[i], nil, res.ServerTime)
+		res.Invitations[i] = *view.Invitation(&list[i], nil, res.ServerTime)
 	}
 	if len(list) == limit {
 		res.Next = list[limit-1].Inviter + " " + list[limit-1].ID
@@ -128,7 +129,7 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
 		return res, err
 	}
 	res.ServerTime = c.store.Now()
-	res.Invitation = *protocol.ViewInvitation(v, invitees, res.ServerTime)
+	res.Invitation = *view.Invitation(v, invitees, res.ServerTime)
 	res.Events = append(res.Events, operator.TraceEvent{At: v.CreatedAt, Event: "invited", Device: v.By.Device,
 		Detail: v.Inviter})
 	for i := range invitees {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -169,7 +170,7 @@ func (c *client) begin(r *reader, after uint64, m missed) {
 	name := r.topic.name
 	if !m.recovered {
 		after = m.Head
-		c.push(&wire.Push{Message: &wire.Message{Data: protocol.ReloadNotice(name)}})
+		c.push(&wire.Push{Message: &wire.Message{Data: reloadNotice(name)}})
 	}
 	if after == 0 && im.TopicInvitation(name) != "" {
 		after = m.Floor
@@ -223,4 +224,13 @@ func (c *client) stop(name string) {
 func (c *client) unsubscribed(name string) {
 	const byServer = 2000
 	c.push(&wire.Push{Channel: name, Unsubscribe: &wire.Unsubscribe{Code: byServer, Reason: "server unsubscribe"}})
+}
+
+// reloadNotice encodes a reload of one timeline.
+func reloadNotice(timeline string) []byte {
+	b, err := json.Marshal(protocol.Notice{Type: protocol.TypeReload, Timelines: []string{timeline}})
+	if err != nil {
+		panic(err) // a struct of strings always encodes
+	}
+	return b
 }

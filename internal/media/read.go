@@ -6,6 +6,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -44,7 +45,7 @@ func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
 	}
 	res.Calls = make([]protocol.Call, len(list))
 	for i := range list {
-		res.Calls[i] = *protocol.ViewCall(&list[i], nil)
+		res.Calls[i] = *view.Call(&list[i], nil)
 	}
 	if err := m.addPresent(ctx, list, res.Calls); err != nil {
 		return res, im.Internal(err)
@@ -78,7 +79,7 @@ func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCall
 	if !mine {
 		return res, im.NotFound("callID", "is not the ID of a call that you took part in")
 	}
-	return protocol.GetCallResponse{Call: protocol.ViewCall(c, participants)}, nil
+	return protocol.GetCallResponse{Call: view.Call(c, participants)}, nil
 }
 
 // Limits of the participants in ListCalls: the ongoing calls of a page that list them, and the number of each.
@@ -101,7 +102,7 @@ func (m *Media) addPresent(ctx context.Context, list []im.Call, views []protocol
 		if err != nil {
 			return err
 		}
-		views[i].People = protocol.ViewCall(&list[i], participants).People
+		views[i].People = view.Call(&list[i], participants).People
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -369,7 +370,7 @@ func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomReq
 		return res, internal(err)
 	}
 	participants, err := m.store.UsersIn(ctx, c.ID, maxSeats)
-	res.Call = protocol.ViewCall(c, participants)
+	res.Call = view.Call(c, participants)
 	return res, internal(err)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -170,7 +171,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 			return protocol.InviteResponse{}, err
 		}
 		rejoin(tx, v)
-		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Repeat: true,
+		return protocol.InviteResponse{InviteID: v.ID, Invitation: view.Invitation(v, nil, tx.Now), Repeat: true,
 			ServerTime: tx.Now}, nil
 	}
 	if o.terms.GroupID != "" {
@@ -220,7 +221,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 	for _, p := range list {
 		tx.PutInvitee(p)
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, tx.Now),
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: view.Invitation(&v, nil, tx.Now),
 		ServerTime: tx.Now, Reach: reach, Skipped: o.skipped}, nil
 }
 
@@ -238,7 +239,7 @@ func (e *Service) answerFromTombstone(tx *txn.Tx, m *txn.Tombstone) (protocol.In
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
 			Message: "this invite was merged into another invitation, which is over"}
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Merged: true,
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: view.Invitation(v, nil, tx.Now), Merged: true,
 		Repeat: true, ServerTime: tx.Now}, nil
 }
 
@@ -274,7 +275,7 @@ func (e *Service) resolveGroup(tx *txn.Tx, o *opening) error {
 	return invite.CheckInvitees(o.by.UserID, g.ID, o.invitees)
 }
 
-// merge turns an invite into the accept of the open invitation that its invitee sent to the inviter.
+// merge turns an invite into the accept of the open invitation by its invitee.
 func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
 	v, me := tx.Invitation(id), tx.Invitee(id, o.by.UserID)
 	if v == nil || me == nil {
@@ -297,7 +298,7 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 	}
 	tx.PutTombstone(txn.Tombstone{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: tx.Now +
 		tombstoneLife.Milliseconds()})
-	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, tx.Now)
+	view := view.Invitation(&s.Invitation, []invite.Invitee{s.Invitee}, tx.Now)
 	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: tx.Now}, true, nil
 }
 

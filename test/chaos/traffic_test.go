@@ -108,7 +108,7 @@ func (w *workload) retry(user, action, id string, call func(context.Context) err
 		switch {
 		case err == nil:
 			return nil, true
-		case errors.As(err, &e) && e.Code != im.CodeInternal:
+		case errors.As(err, &e) && e.Cause == nil && e.Code != im.CodeInternal:
 			return err, true
 		case time.Now().After(limit):
 			return err, false

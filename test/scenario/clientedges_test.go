@@ -14,6 +14,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/client/upload"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/test/cluster"
@@ -30,6 +31,7 @@ func TestClientEdges(t *testing.T) {
 		"a request over the limit":   (*edges).overTheLimit,
 		"a token source that fails":  (*edges).failingSource,
 		"a token that is refused":    (*edges).refusedToken,
+		"a call before connect":      (*edges).callBeforeConnect,
 		"a call after a close":       (*edges).callAfterClose,
 		"a call during a close":      (*edges).callDuringClose,
 	}
@@ -216,15 +218,22 @@ func (e *edges) cancelledConnect() {
 // cancelledCall cancels a call that waits for the connection, and one without a response.
 func (e *edges) cancelledCall() {
 	c := e.client("dot", client.Options{DeviceID: "dot"})
+	nowhere, err := client.New(client.Options{Server: "http://127.0.0.1:9", Token: e.Token("dot")})
+	if err != nil {
+		e.Fatal(err)
+	}
+	e.Cleanup(nowhere.Close)
+	go func() { _ = nowhere.Connect(e.Context()) }()
 	ctx, cancel := context.WithCancel(e.Context())
 	say := func(ctx context.Context, c *client.Client) error {
 		_, err := c.SendMessage(ctx, protocol.SendMessageRequest{UserID: "amy", Body: protocol.Body{Text: "cancelled"}})
 		return err
 	}
 	cancel()
-	if err := atOnce(e.T, func() error { return say(ctx, c) }); !errors.Is(err, context.Canceled) {
-		e.Errorf("before the connection: %v", err)
-	}
+	eventually(e.T, "a cancelled call has the error of its context", func() bool {
+		err := atOnce(e.T, func() error { return say(ctx, nowhere) }) // at first Connect may not have begun
+		return errors.Is(err, context.Canceled) && errors.Is(err, client.ErrNotConnected)
+	})
 	if err := c.Connect(e.Context()); err != nil {
 		e.Fatal(err)
 	}
@@ -268,8 +277,8 @@ func (e *edges) overTheLimit() {
 	for size, want := range map[int]int{protocol.MaxRequest + 1: im.CodeTooLong,
 		protocol.MaxRequest - 100: im.CodeBadParameter} {
 		_, err := dan.GetUsersInfo(e.Context(), []string{strings.Repeat("x", size)})
-		var refused *protocol.Error
-		if !errors.As(err, &refused) || refused.Code != want || want == im.CodeTooLong && refused.Field != "request" {
+		var refused *client.Error
+		if !errors.As(err, &refused) || im.CodeOf(err) != want || want == im.CodeTooLong && refused.Field != "request" {
 			e.Errorf("%d bytes: %v", size, err)
 		}
 	}
@@ -303,9 +312,44 @@ func (e *edges) refusedToken() {
 	source := func(context.Context) (string, error) { return "no token", nil }
 	for _, opt := range []client.Options{{Token: "no token"}, {GetToken: source}} {
 		c := e.client("eva", opt)
-		if err := atOnce(e.T, func() error { return c.Connect(e.Context()) }); err == nil {
-			e.Error("connected")
+		err := atOnce(e.T, func() error { return c.Connect(e.Context()) })
+		if im.CodeOf(err) != im.CodeTokenRefused || !errors.Is(err, client.ErrNotConnected) {
+			e.Errorf("%d, %v", im.CodeOf(err), err)
 		}
+		if later := atOnce(e.T, func() error { return deviceList(c) }); !errors.Is(later, client.ErrNotConnected) {
+			e.Errorf("a call: %v", later)
+		}
+	}
+}
+
+// deviceList calls a method.
+func deviceList(c *client.Client) error {
+	_, err := c.GetDeviceList(context.Background())
+	return err
+}
+
+// callBeforeConnect: calls fail at once before Connect, and after a cancelled one.
+func (e *edges) callBeforeConnect() {
+	c := e.client("fay", client.Options{})
+	before := atOnce(e.T, func() error { return deviceList(c) })
+	ctx, cancel := context.WithCancel(e.Context())
+	cancel()
+	if err := c.Connect(ctx); !errors.Is(err, context.Canceled) {
+		e.Errorf("the connect: %v", err)
+	}
+	for what, err := range map[string]error{"before": before,
+		"after a cancelled one": atOnce(e.T, func() error { return deviceList(c) })} {
+		var failed *client.Error
+		if !errors.Is(err, client.ErrNotConnected) || !errors.As(err, &failed) ||
+			im.CodeOf(err) != client.CodeDisconnected {
+			e.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := c.Connect(e.Context()); err != nil {
+		e.Fatal(err)
+	}
+	if err := deviceList(c); err != nil {
+		e.Error(err)
 	}
 }
 
@@ -314,8 +358,9 @@ func (e *edges) closed(what string, c *client.Client) {
 	e.Helper()
 	for name, call := range map[string]func() error{
 		"connect": func() error { return c.Connect(context.Background()) },
-		"call": func() error {
-			_, err := c.GetDeviceList(context.Background())
+		"call":    func() error { return deviceList(c) },
+		"upload": func() error {
+			_, err := c.UploadFile(context.Background(), upload.File{Kind: "file", Body: strings.NewReader("x")})
 			return err
 		},
 		"message": func() error {
@@ -352,18 +397,27 @@ func (e *edges) callDuringClose() {
 	e.Cleanup(link.Close)
 	connected := e.DeviceWith(client.Options{Server: "http://" + link.Addr(), Token: e.Token("gus")})
 	link.Freeze() // no response comes
-	idle := e.client("gus", client.Options{})
-	for what, c := range map[string]*client.Client{"online": connected, "never connected": idle} {
+	idle, err := client.New(client.Options{Server: "http://127.0.0.1:9", Token: e.Token("gus")})
+	if err != nil {
+		e.Fatal(err)
+	}
+	connecting := make(chan error, 1)
+	go func() { connecting <- idle.Connect(context.Background()) }()
+	for what, c := range map[string]*client.Client{"online": connected, "connecting": idle} {
 		begun, done := make(chan struct{}), make(chan error, 1)
 		go func() {
 			close(begun)
-			_, err := c.GetDeviceList(context.Background())
-			done <- err
+			done <- deviceList(c)
 		}()
 		<-begun
 		c.Close()
-		if err := atOnce(e.T, func() error { return <-done }); !errors.Is(err, client.ErrClosed) {
+		// before Connect has begun, the call fails at once with ErrNotConnected
+		if err := atOnce(e.T, func() error { return <-done }); !errors.Is(err, client.ErrClosed) &&
+			(c == connected || !errors.Is(err, client.ErrNotConnected)) {
 			e.Errorf("%s: %v", what, err)
 		}
+	}
+	if err := atOnce(e.T, func() error { return <-connecting }); !errors.Is(err, client.ErrClosed) {
+		e.Errorf("the connect: %v", err)
 	}
 }

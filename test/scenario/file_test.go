@@ -48,7 +48,7 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 		}
 		for user, d := range devices {
 			for _, id := range []string{up.FileID, up.ThumbID} {
-				if _, err := d.GetFile(ctx, id); (err == nil) != want[user] || err != nil && im.CodeOf(asIM(err)) != im.CodeNoFile {
+				if _, err := d.GetFile(ctx, id); (err == nil) != want[user] || err != nil && im.CodeOf(err) != im.CodeNoFile {
 					t.Errorf("%s: %s reads the file: %v", what, user, err)
 				}
 			}
@@ -73,7 +73,7 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 	check("the other shows another picture", one)
 	check("the other picture", two, "bob")
 	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "cat",
-		Body: show(one.FileID)}); im.CodeOf(asIM(err)) != im.CodeNoFile {
+		Body: show(one.FileID)}); im.CodeOf(err) != im.CodeNoFile {
 		t.Errorf("bob passes on what he may no longer read: %v", err)
 	}
 	note := "a note"

@@ -247,7 +247,7 @@ func (p *play) act(rt *rapid.T, a action) {
 		err = p.adjust(ctx, d, a, where)
 	}
 	var refused *protocol.Error
-	if err != nil && !errors.As(err, &refused) || refused != nil && refused.Code == 10002 {
+	if err != nil && !errors.As(err, &refused) || refused != nil && (refused.Code == 10002 || refused.Cause != nil) {
 		rt.Errorf("%+v: %v", a, err)
 	}
 }

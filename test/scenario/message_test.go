@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -190,15 +189,15 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 		up.Size != int64(len(data)) || len(up.Hash) != 64 {
 		t.Errorf("the upload is %+v", up)
 	}
-	if _, err := bob.GetFile(ctx, up.FileID); im.CodeOf(asIM(err)) != im.CodeNoFile {
+	if _, err := bob.GetFile(ctx, up.FileID); im.CodeOf(err) != im.CodeNoFile {
 		t.Errorf("bob may read what nobody has sent him: %v", err)
 	}
 	if _, err := eve.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
-		Body: protocol.Body{Image: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(asIM(err)) != im.CodeNoFile {
+		Body: protocol.Body{Image: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(err) != im.CodeNoFile {
 		t.Errorf("eve may pass on what she may not read: %v", err)
 	}
 	if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
-		Body: protocol.Body{File: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(asIM(err)) != im.CodeBadParameter {
+		Body: protocol.Body{File: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(err) != im.CodeBadParameter {
 		t.Errorf("an image is sent as a file: %v", err)
 	}
 	res, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
@@ -231,7 +230,7 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 		if status, _, _ := fetchURL(t, f.URL[:len(f.URL)-2]+"00"); status != http.StatusForbidden {
 			t.Errorf("a forged link answers %d", status)
 		}
-		if _, err := eve.GetFile(ctx, id); im.CodeOf(asIM(err)) != im.CodeNoFile {
+		if _, err := eve.GetFile(ctx, id); im.CodeOf(err) != im.CodeNoFile {
 			t.Errorf("eve may read it: %v", err)
 		}
 		now.move(3601)
@@ -262,14 +261,6 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 			t.Errorf("%s %.20s: the refusal names %q and should name %q", c.kind, c.name, e.Field, c.field)
 		}
 	}
-}
-
-// asIM is an SDK's refusal as the error type of the rules.
-func asIM(err error) error {
-	if e := (*protocol.Error)(nil); errors.As(err, &e) {
-		return &im.Error{Code: e.Code, Message: e.Message}
-	}
-	return err
 }
 
 // TestDroppedSilently: with DropBlocked the sender is told of success, and the blocker hears and finds nothing.

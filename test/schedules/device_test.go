@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/client"
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/test/cluster"
@@ -315,7 +314,7 @@ func (d *device) send(c *client.Client) error {
 	_, err := c.SendMessage(context.Background(), req)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if refusal := (*protocol.Error)(nil); errors.As(err, &refusal) && refusal.Code != im.CodeTokenExpired {
+	if refusal := (*protocol.Error)(nil); errors.As(err, &refusal) && refusal.Cause == nil {
 		d.refused[id] = refusal.Message
 	} else if err == nil {
 		d.stored = append(d.stored, id)

@@ -71,7 +71,7 @@ func run() error {
 	fmt.Printf("dave: the call is over (%s)\n", end.Reason)
 
 	_, err = devices["dave"].Accept(ctx, call.InviteID, "")
-	var refused *protocol.Error
+	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Code != im.CodeOver {
 		return fmt.Errorf("a third accept was not refused: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -112,7 +113,7 @@ func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Inv
 		for j := range invitees {
 			invitees[j] = SeenBy(invitees[j], v, by)
 		}
-		view := protocol.ViewInvitation(v, invitees, now)
+		view := view.Invitation(v, invitees, now)
 		view.InviteeList = v.FirstNames()
 		if size += sizeOf(view); size > maxWelcome && len(views) > 0 {
 			return views, true, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -74,9 +75,9 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller,
 	for i := range list {
 		shown[i] = SeenBy(shown[i], v, by)
 	}
-	res.Invitation = protocol.ViewInvitation(v, shown[:len(list)], now)
+	res.Invitation = view.Invitation(v, shown[:len(list)], now)
 	if mine != nil {
-		view := protocol.ViewInvitee(v, &shown[len(list)], now)
+		view := view.Invitee(v, &shown[len(list)], now)
 		res.Mine = &view
 	}
 	if next := req.Offset + len(list); next < v.Counts.Total() {
@@ -203,7 +204,7 @@ func viewOpen(open []userstate.OpenInvitation, limit int, now int64) (list []pro
 			}
 			mine = []invite.Invitee{*w}
 		}
-		view := protocol.ViewInvitation(&open[i].Invitation, mine, now)
+		view := view.Invitation(&open[i].Invitation, mine, now)
 		view.InviteeList = open[i].Invitation.FirstNames()
 		if size += sizeOf(view); len(list) == limit || size > maxWelcome {
 			return list, false

@@ -5,6 +5,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/view"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -27,7 +28,7 @@ func WithStanding(err error, v *invite.Invitation, p *invite.Invitee, by rpc.Cal
 		list = []invite.Invitee{SeenBy(*p, v, by)}
 		st.Won = won(v, &list[0], now)
 	}
-	st.Invitation = protocol.ViewInvitation(v, list, now)
+	st.Invitation = view.Invitation(v, list, now)
 	e.Detail = st
 	return e
 }

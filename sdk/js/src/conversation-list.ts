@@ -50,7 +50,7 @@ interface Box {
 
 /**
  * ConversationList maintains the conversations of one user in memory: a state loaded from the server, updated by events.
- * It does no I/O. The rules are those of the Go package client/inbox.
+ * It does no I/O. The rules are those of the Go package client/internal/inbox.
  */
 export class ConversationList {
   me = '';

@@ -195,6 +195,15 @@ const cases: Record<string, () => Promise<void>> = {
     await assert.rejects(device('eva', 'eva', { token: () => 'no token' }).connect(), { code: 70009 });
   },
 
+  'a call before connect': async () => {
+    const client = device('fay', 'before');
+    const begin = performance.now();
+    await assert.rejects(client.getDeviceList(), { code: 9508 });
+    assert.ok(performance.now() - begin < 1000);
+    await client.connect();
+    await client.getDeviceList();
+  },
+
   'a call after a close': async () => {
     const never = device('fay', 'never connected');
     never.close();

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/beckon-im/beckon/client/inbox"
+	"github.com/beckon-im/beckon/client/internal/inbox"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
