@@ -77,7 +77,9 @@ func (p *Recorder) Listener() client.Listener {
 					c.Count)
 			}
 		},
-		OnTyping:          func(where, user string, typing bool) { p.add("typing in %s by %s: %v", where, user, typing) },
+		OnTyping: func(e client.TypingEvent) {
+			p.add("typing in %s by %s: %v", e.ConversationID, e.UserID, e.Typing)
+		},
 		OnRoomRoleChanged: func(e protocol.RoomEvent) { p.add("role %s of %s: %s by %s", e.RoomID, e.UserID, e.Role, e.By) },
 		OnReload:          func(list []string) { p.add("reload %s", strings.Join(list, ",")) },
 		OnDisconnected:    func(code int, reason string) { p.add("disconnected %d %s", code, reason) },

@@ -15,7 +15,9 @@ func (c *Client) onMessageEvent(e *protocol.MessageEvent) {
 	where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 	switch e.Type {
 	case protocol.TypeRevoked:
-		call4(l.OnMessageRevoked, where, e.MessageID, e.By, e.Reason)
+		revoked := *e
+		revoked.ConversationID = where
+		call1(l.OnMessageRevoked, revoked)
 		call1(l.OnRecvMessageRevoked, e.MessageID)
 	case protocol.TypeModified:
 		if e.Message != nil {
@@ -41,13 +43,13 @@ func (c *Client) onMessage(m *protocol.Message) {
 	call1(l.OnRecvNewMessage, *m)
 	switch {
 	case m.MessageType == "text" && m.GroupID == "":
-		call3(l.OnRecvC2CTextMessage, m.MessageID, m.From, m.Text)
+		call1(l.OnRecvC2CTextMessage, *m)
 	case m.MessageType == "text":
-		call4(l.OnRecvGroupTextMessage, m.MessageID, m.GroupID, m.From, m.Text)
+		call1(l.OnRecvGroupTextMessage, *m)
 	case m.Custom != nil && m.GroupID == "":
-		call3(l.OnRecvC2CCustomMessage, m.MessageID, m.From, m.Custom.Data)
+		call1(l.OnRecvC2CCustomMessage, *m)
 	case m.Custom != nil:
-		call4(l.OnRecvGroupCustomMessage, m.MessageID, m.GroupID, m.From, m.Custom.Data)
+		call1(l.OnRecvGroupCustomMessage, *m)
 	}
 }
 
@@ -78,49 +80,27 @@ func (c *Client) onGroupEvent(topic string, seq uint64, e *protocol.GroupEvent, 
 	c.groupCallback(e)
 }
 
+// groupCallback reports a change of a group to Tencent's callbacks.
 func (c *Client) groupCallback(e *protocol.GroupEvent) {
-	l, first := &c.opt.Listener, ""
-	if len(e.Members) > 0 {
-		first = e.Members[0]
+	l := &c.opt.Listener
+	f := map[protocol.Tip]func(protocol.GroupEvent){
+		protocol.TipEnter: l.OnMemberEnter, protocol.TipInvited: l.OnMemberInvited, protocol.TipLeave: l.OnMemberLeave,
+		protocol.TipKicked: l.OnMemberKicked, protocol.TipMemberInfo: l.OnMemberInfoChanged,
+		protocol.TipMarks: l.OnMemberMarkChanged, protocol.TipAllMuted: l.OnAllGroupMembersMuted,
+		protocol.TipCreated: l.OnGroupCreated, protocol.TipDismissed: l.OnGroupDismissed,
+		protocol.TipInfo: l.OnGroupInfoChanged, protocol.TipOwner: l.OnGroupInfoChanged,
+		protocol.TipAttributes: l.OnGroupAttributeChanged, protocol.TipCounter: l.OnGroupCounterChanged,
+		protocol.TipApplication: l.OnReceiveJoinApplication, protocol.TipProcessed: l.OnApplicationProcessed,
+		protocol.TipGranted: l.OnGrantAdministrator, protocol.TipWithdrawn: l.OnRevokeAdministrator,
+		protocol.TipQuit: l.OnQuitFromGroup, protocol.TipCustom: l.OnReceiveRESTCustomData,
+	}[e.Tip]
+	if e.Tip != protocol.TipApplication {
+		call1(f, *e)
+		return
 	}
-	switch e.Tip {
-	case protocol.TipEnter:
-		call2(l.OnMemberEnter, e.GroupID, e.Members)
-	case protocol.TipInvited:
-		call3(l.OnMemberInvited, e.GroupID, e.From, e.Members)
-	case protocol.TipLeave:
-		call2(l.OnMemberLeave, e.GroupID, first)
-	case protocol.TipKicked:
-		call3(l.OnMemberKicked, e.GroupID, e.From, e.Members)
-	case protocol.TipMemberInfo:
-		call2(l.OnMemberInfoChanged, e.GroupID, *e)
-	case protocol.TipMarks:
-		call4(l.OnMemberMarkChanged, e.GroupID, e.Members, e.Mark, e.On)
-	case protocol.TipAllMuted:
-		call2(l.OnAllGroupMembersMuted, e.GroupID, e.On)
-	case protocol.TipCreated:
-		call1(l.OnGroupCreated, e.GroupID)
-	case protocol.TipDismissed:
-		call2(l.OnGroupDismissed, e.GroupID, e.From)
-	case protocol.TipInfo, protocol.TipOwner:
-		call2(l.OnGroupInfoChanged, e.GroupID, *e)
-	case protocol.TipAttributes:
-		call2(l.OnGroupAttributeChanged, e.GroupID, e.Attributes)
-	case protocol.TipCounter:
-		call3(l.OnGroupCounterChanged, e.GroupID, e.Key, e.Value)
-	case protocol.TipApplication:
-		for _, member := range e.Members {
-			call3(l.OnReceiveJoinApplication, e.GroupID, member, e.Reason)
-		}
-	case protocol.TipProcessed:
-		call4(l.OnApplicationProcessed, e.GroupID, e.From, e.Agreed, e.Reason)
-	case protocol.TipGranted:
-		call3(l.OnGrantAdministrator, e.GroupID, e.From, e.Members)
-	case protocol.TipWithdrawn:
-		call3(l.OnRevokeAdministrator, e.GroupID, e.From, e.Members)
-	case protocol.TipQuit:
-		call1(l.OnQuitFromGroup, e.GroupID)
-	case protocol.TipCustom:
-		call2(l.OnReceiveRESTCustomData, e.GroupID, e.Data)
+	for _, member := range e.Members {
+		one := *e
+		one.Members = []string{member}
+		call1(f, one)
 	}
 }

@@ -115,7 +115,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		if e.From == c.me() {
 			break // another device of this user
 		}
-		call3(c.opt.Listener.OnTyping, inbox.Of(c.me(), e.From, e.To, e.GroupID), e.From, !e.Stopped)
+		call1(c.opt.Listener.OnTyping, TypingEvent{inbox.Of(c.me(), e.From, e.To, e.GroupID), e.From, !e.Stopped})
 	case *protocol.ConversationEvent:
 		c.refreshNew(c.inbox.Conversation(e, seq))
 		call1(c.opt.Listener.OnConversationChanged, *e)

@@ -40,6 +40,13 @@ type InvitationEvent struct {
 	Notice bool
 }
 
+// TypingEvent reports that a user is typing in a conversation, or has stopped.
+type TypingEvent struct {
+	ConversationID string
+	UserID         string
+	Typing         bool
+}
+
 // Listener has the callbacks of a client. Any field may be nil. The names are those of Tencent's listener; OnSignaling
 // has the fields that InvitationEvent omits (remaining time, counts).
 type Listener struct {
@@ -69,15 +76,15 @@ type Listener struct {
 	// Tencent's callbacks for the same messages, after OnReceiveMessage: OnRecvNewMessage for all, the others for text and
 	// custom data. OnRecvMessageRevoked and OnRecvMessageModified follow OnMessageRevoked and OnMessageModified.
 	OnRecvNewMessage         func(m protocol.Message)
-	OnRecvC2CTextMessage     func(messageID, sender, text string)
-	OnRecvC2CCustomMessage   func(messageID, sender, customData string)
-	OnRecvGroupTextMessage   func(messageID, groupID, sender, text string)
-	OnRecvGroupCustomMessage func(messageID, groupID, sender, customData string)
+	OnRecvC2CTextMessage     func(m protocol.Message)
+	OnRecvC2CCustomMessage   func(m protocol.Message)
+	OnRecvGroupTextMessage   func(m protocol.Message)
+	OnRecvGroupCustomMessage func(m protocol.Message)
 	OnRecvMessageRevoked     func(messageID string)
 	OnRecvMessageModified    func(m protocol.Message)
 	// OnMessageRevoked, OnMessageModified and OnMessageDeleted report a change of a message; a deletion applies to this
-	// user only.
-	OnMessageRevoked  func(conversationID, messageID, by, reason string)
+	// user only. e has ConversationID, MessageID, By, and Reason.
+	OnMessageRevoked  func(e protocol.MessageEvent)
 	OnMessageModified func(conversationID string, m protocol.Message)
 	OnMessageDeleted  func(conversationID string, seqList []uint64)
 	// OnPeerRead reports the last sequence read by the peer, on this user's timeline.
@@ -87,30 +94,32 @@ type Listener struct {
 	// OnMessageReactions reports added and removed reactions of other devices to messages of a conversation.
 	OnMessageReactions func(conversationID string, changes []protocol.ReactionChange)
 	// OnTyping reports that a user is typing, for protocol.TypingTime or until a message of the user, or has stopped.
-	OnTyping func(conversationID, userID string, typing bool)
+	OnTyping func(e TypingEvent)
 	// OnConversationChanged reports that another device of this user read, pinned, muted, cleared or deleted a
 	// conversation.
 	OnConversationChanged func(e protocol.ConversationEvent)
 
-	// Changes of groups, with Tencent's names and arguments.
-	OnMemberEnter            func(groupID string, members []string)
-	OnMemberInvited          func(groupID, opUser string, members []string)
-	OnMemberLeave            func(groupID, member string)
-	OnMemberKicked           func(groupID, opUser string, members []string)
-	OnMemberInfoChanged      func(groupID string, e protocol.GroupEvent)
-	OnMemberMarkChanged      func(groupID string, members []string, mark int, on bool)
-	OnAllGroupMembersMuted   func(groupID string, muted bool)
-	OnGroupCreated           func(groupID string)
-	OnGroupDismissed         func(groupID, opUser string)
-	OnGroupInfoChanged       func(groupID string, e protocol.GroupEvent)
-	OnGroupAttributeChanged  func(groupID string, attributes map[string]string)
-	OnGroupCounterChanged    func(groupID, key string, value int64)
-	OnReceiveJoinApplication func(groupID, member, reason string)
-	OnApplicationProcessed   func(groupID, opUser string, agreed bool, reason string)
-	OnGrantAdministrator     func(groupID, opUser string, members []string)
-	OnRevokeAdministrator    func(groupID, opUser string, members []string)
-	OnQuitFromGroup          func(groupID string)
-	OnReceiveRESTCustomData  func(groupID, data string)
+	// Changes of groups, with Tencent's names. The event has the group, the acting user in From, the users concerned in
+	// Members, and the fields of its tip: see protocol.GroupEvent.
+	OnMemberEnter           func(e protocol.GroupEvent)
+	OnMemberInvited         func(e protocol.GroupEvent)
+	OnMemberLeave           func(e protocol.GroupEvent)
+	OnMemberKicked          func(e protocol.GroupEvent)
+	OnMemberInfoChanged     func(e protocol.GroupEvent)
+	OnMemberMarkChanged     func(e protocol.GroupEvent) // Mark, On
+	OnAllGroupMembersMuted  func(e protocol.GroupEvent) // On
+	OnGroupCreated          func(e protocol.GroupEvent)
+	OnGroupDismissed        func(e protocol.GroupEvent)
+	OnGroupInfoChanged      func(e protocol.GroupEvent) // Info or Owner
+	OnGroupAttributeChanged func(e protocol.GroupEvent) // Attributes
+	OnGroupCounterChanged   func(e protocol.GroupEvent) // Key, Value
+	// OnReceiveJoinApplication is called once for each applicant, Members[0], with the Reason.
+	OnReceiveJoinApplication func(e protocol.GroupEvent)
+	OnApplicationProcessed   func(e protocol.GroupEvent) // Agreed, Reason
+	OnGrantAdministrator     func(e protocol.GroupEvent)
+	OnRevokeAdministrator    func(e protocol.GroupEvent)
+	OnQuitFromGroup          func(e protocol.GroupEvent)
+	OnReceiveRESTCustomData  func(e protocol.GroupEvent) // Data
 	// OnGroup receives each change of a group, before the callbacks above.
 	OnGroup func(e protocol.GroupEvent)
 
@@ -168,11 +177,5 @@ func call2[A, B any](f func(A, B), a A, b B) {
 func call3[A, B, C any](f func(A, B, C), a A, b B, c C) {
 	if f != nil {
 		f(a, b, c)
-	}
-}
-
-func call4[A, B, C, D any](f func(A, B, C, D), a A, b B, c C, d D) {
-	if f != nil {
-		f(a, b, c, d)
 	}
 }

@@ -152,14 +152,17 @@ func (p *phone) listener() client.Listener {
 		},
 		OnSignaling:      p.note,
 		OnReceiveMessage: p.message,
-		OnMessageRevoked: func(where, id, by, _ string) { p.print(dim, "%s took a message back in %s", by, short(where)) },
-		OnPeerRead:       func(where string, _ uint64) { p.print(dim, "%s has read your messages", short(where)) },
-		OnReceiveJoinApplication: func(group, user, reason string) {
-			p.print(yellow, "%s wants to join %s%s — group yes %s %s", user, group, quote(reason), group, user)
+		OnMessageRevoked: func(e protocol.MessageEvent) {
+			p.print(dim, "%s took a message back in %s", e.By, short(e.ConversationID))
 		},
-		OnApplicationProcessed: func(group, _ string, agreed bool, reason string) {
-			p.print(yellow, "your application to %s was %s%s", group,
-				map[bool]string{true: "accepted", false: "refused"}[agreed], quote(reason))
+		OnPeerRead: func(where string, _ uint64) { p.print(dim, "%s has read your messages", short(where)) },
+		OnReceiveJoinApplication: func(e protocol.GroupEvent) {
+			user := e.Members[0]
+			p.print(yellow, "%s wants to join %s%s — group yes %s %s", user, e.GroupID, quote(e.Reason), e.GroupID, user)
+		},
+		OnApplicationProcessed: func(e protocol.GroupEvent) {
+			p.print(yellow, "your application to %s was %s%s", e.GroupID,
+				map[bool]string{true: "accepted", false: "refused"}[e.Agreed], quote(e.Reason))
 		},
 		OnUserStatusChanged: func(s protocol.UserStatus) {
 			p.print(dim, "%s is %s%s", s.UserID, s.Status,

@@ -86,7 +86,8 @@ func TestBlockListIsBounded(t *testing.T) {
 func TestApplicationsTogether(t *testing.T) {
 	s := newModerated(t, beckon.Config{MembersPerDay: -1})
 	raised := make(chan string, 200)
-	s.Device("o", "phone", client.Listener{OnReceiveJoinApplication: func(_, member, _ string) { raised <- member }})
+	s.Device("o", "phone", client.Listener{
+		OnReceiveJoinApplication: func(e protocol.GroupEvent) { raised <- e.Members[0] }})
 	s.act("o", "createGroup", json.RawMessage(
 		`{"groupID":"g","type":"Community","memberList":["m"],"inviteOption":"approval"}`), nil)
 	users := make([]string, 150)

@@ -58,7 +58,7 @@ func TestDismissLarge(t *testing.T) {
 	events := make(chan string, 1000)
 	s.Device("p0089", "phone", client.Listener{
 		OnInvitationCancelled: func(e client.InvitationEvent) { events <- e.Reason },
-		OnGroupDismissed:      func(group, by string) { events <- group + " by " + by },
+		OnGroupDismissed:      func(e protocol.GroupEvent) { events <- e.GroupID + " by " + e.From },
 	})
 	s.act("owner", "dismissGroup", protocol.GroupRequest{GroupID: "g"}, nil)
 	answer := protocol.AnswerRequest{InviteID: "i9"}

@@ -157,7 +157,7 @@ func (d *copyOf) listener() client.Listener {
 	return client.Listener{
 		OnReceiveMessage:  func(where string, seq uint64, m protocol.Message) { d.put(where, &m, seq) },
 		OnMessageModified: func(where string, m protocol.Message) { d.put(where, &m, 0) },
-		OnMessageRevoked:  func(where, id, _, _ string) { d.revoke(where, id) },
+		OnMessageRevoked:  func(e protocol.MessageEvent) { d.revoke(e.ConversationID, e.MessageID) },
 		OnMessageDeleted: func(where string, seqs []uint64) {
 			d.keep(where, func(m copied) bool { return !slices.Contains(seqs, m.Seq) })
 		},
@@ -169,8 +169,8 @@ func (d *copyOf) listener() client.Listener {
 				d.keep("group_"+e.GroupID, func(m copied) bool { return m.Seq > e.Seq })
 			}
 		},
-		OnQuitFromGroup:  gone,
-		OnGroupDismissed: func(group, _ string) { gone(group) },
+		OnQuitFromGroup:  func(e protocol.GroupEvent) { gone(e.GroupID) },
+		OnGroupDismissed: func(e protocol.GroupEvent) { gone(e.GroupID) },
 		OnGroupReadReceipts: func(_ string, list []protocol.Count) {
 			d.mu.Lock()
 			defer d.mu.Unlock()

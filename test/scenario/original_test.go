@@ -24,12 +24,15 @@ func TestOriginalNamesOfMessages(t *testing.T) {
 	tape := beckontest.NewRecorder(t, "bob")
 	l := tape.Listener()
 	l.OnRecvNewMessage = func(m protocol.Message) { add("new %s", m.MessageID) }
-	l.OnRecvC2CTextMessage = func(id, sender, text string) { add("text %s %s %s", id, sender, text) }
-	l.OnRecvC2CCustomMessage = func(id, sender, data string) { add("custom %s %s %s", id, sender, data) }
-	l.OnRecvGroupTextMessage = func(id, group, sender, text string) { add("text %s %s %s %s", id, group, sender, text) }
-	l.OnRecvGroupCustomMessage = func(id, group, sender,
-		data string) {
-		add("custom %s %s %s %s", id, group, sender, data)
+	l.OnRecvC2CTextMessage = func(m protocol.Message) { add("text %s %s %s", m.MessageID, m.From, m.Text) }
+	l.OnRecvC2CCustomMessage = func(m protocol.Message) {
+		add("custom %s %s %s", m.MessageID, m.From, m.Custom.Data)
+	}
+	l.OnRecvGroupTextMessage = func(m protocol.Message) {
+		add("text %s %s %s %s", m.MessageID, m.GroupID, m.From, m.Text)
+	}
+	l.OnRecvGroupCustomMessage = func(m protocol.Message) {
+		add("custom %s %s %s %s", m.MessageID, m.GroupID, m.From, m.Custom.Data)
 	}
 	l.OnRecvMessageModified = func(m protocol.Message) { add("modified %s %s", m.MessageID, m.Text) }
 	l.OnRecvMessageRevoked = func(id string) { add("revoked %s", id) }
