@@ -1,6 +1,3 @@
-// Package beckontest runs a real server, or a cluster of them, in the process of a test.
-//
-// It mocks nothing: the database is real, and devices connect over TCP on 127.0.0.1.
 package beckontest
 
 import (

@@ -1,8 +1,3 @@
-// Package client is the Go SDK of Beckon: typed methods, a listener with Tencent Chat's callback names, and a
-// connection that reconnects by itself and recovers missed events.
-//
-// A Client is one device of one user. Its methods are safe for concurrent use. Callbacks run one at a time, in order,
-// on a goroutine of the client, and may call its methods except Close.
 package client
 
 import (

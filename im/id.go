@@ -1,7 +1,3 @@
-// Package im defines instant messaging: IDs, topics, conversations, groups and their permissions, media rooms, and the
-// error type.
-//
-// It is pure: no I/O, no clock, no goroutine.
 package im
 
 import (

@@ -1,7 +1,3 @@
-// Package invite decides invitations: permitted answers, winners of races, timeouts.
-//
-// It is pure: state, action and now in; new state or error out. It has no I/O, no clock and no goroutine. It reads the
-// invitation and the invitees concerned only, so an answer costs the same for one invitee or ten thousand.
 package invite
 
 import (

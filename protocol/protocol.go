@@ -1,7 +1,3 @@
-// Package protocol defines the wire format: requests, responses, events, errors and close codes. PROTOCOL.md is its
-// manual.
-//
-// It does not decide what is sent, when, or to which device.
 package protocol
 
 import (
