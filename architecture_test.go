@@ -21,7 +21,7 @@ const module = "github.com/beckon-im/beckon"
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
 	return []string{"im", "invite", "protocol", "protocol/pushcheck", "protocol/operator",
-		"internal/view", "internal/freeport", "internal/sqldb", "internal/tables", "internal/txn",
+		"internal/view", "internal/listen", "internal/freeport", "internal/sqldb", "internal/tables", "internal/txn",
 		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder", "internal/store/reaction",

@@ -3,15 +3,15 @@ package delivery
 import (
 	"testing"
 
-	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // deaf counts the records it receives.
 type deaf struct{ n int }
 
-func (d *deaf) Deliver(txn.Record)               { d.n++ }
-func (d *deaf) Listen(string, uint64, im.Listen) {}
+func (d *deaf) Deliver(txn.Record)                   { d.n++ }
+func (d *deaf) Listen(string, uint64, listen.Change) {}
 
 // announcing returns a delivery that delivers one record, in order.
 func announcing(tb testing.TB) (announce func(), readers *deaf) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 )
@@ -47,7 +48,7 @@ type Readers interface {
 	Deliver(r txn.Record)
 	// Listen applies the subscription change of a record, after the record is delivered. seq is the record's sequence, 0
 	// if the record is not stored. It must not block.
-	Listen(topic string, seq uint64, l im.Listen)
+	Listen(topic string, seq uint64, l listen.Change)
 }
 
 // Options configures a Delivery. The zero value is valid.
@@ -246,7 +247,7 @@ func (d *Delivery) takeGaps() map[string]struct{} {
 
 func (d *Delivery) deliver(r txn.Record) {
 	d.readers.Deliver(r)
-	if l, ok := im.ParseListen(r.Listen); ok {
+	if l, ok := listen.Parse(r.Listen); ok {
 		d.readers.Listen(r.Topic, r.Seq, l)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 )
@@ -116,7 +116,7 @@ func (e *ears) Deliver(r txn.Record) {
 	e.order = append(e.order, fmt.Sprintf("record %d", r.Seq))
 }
 
-func (e *ears) Listen(topic string, _ uint64, l im.Listen) {
+func (e *ears) Listen(topic string, _ uint64, l listen.Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.order = append(e.order, fmt.Sprintf("listen to %s after %d", l.Topic, l.From))
@@ -224,7 +224,7 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	}
 	d.Announce([]txn.Record{
 		{Topic: "user:a", Seq: 2},
-		{Topic: "user:a", Seq: 1, Listen: im.ListenTo("group:g", 7)},
+		{Topic: "user:a", Seq: 1, Listen: listen.To("group:g", 7)},
 		{Topic: "user:nobody", Seq: 1},
 		{Topic: "user:a", Seq: 0},
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/gateway/link"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -224,7 +225,7 @@ func (c *client) catchUp(after, head uint64) uint64 {
 		}
 		for _, r := range page.Records {
 			after = r.Seq
-			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
+			if l, ok := listen.Parse(r.Listen); ok && !l.End {
 				c.applyChange(subscriptionChange{topic, r.Seq, l})
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -82,8 +82,8 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	h := open(t, Options{MaxQueue: 1 << 20})
 	slow, quick := h.in("slow"), h.in("quick")
 	for range 2 {
-		h.send("user:slow", im.ListenTo("group:g", 0))
-		h.send("user:quick", im.ListenTo("group:g", 0))
+		h.send("user:slow", listen.To("group:g", 0))
+		h.send("user:quick", listen.To("group:g", 0))
 	}
 	for r := quick.next(); r.Push == nil || r.Push.Channel != "group:g"; r = quick.next() {
 	}
@@ -131,7 +131,7 @@ func TestBadFrames(t *testing.T) {
 func TestLeavingIsComplete(t *testing.T) {
 	h := open(t, Options{})
 	d := h.in("ann")
-	h.send("user:ann", im.ListenTo("group:g", 0))
+	h.send("user:ann", listen.To("group:g", 0))
 	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; r = d.next() {
 	}
 	if list := h.g.Kick("ann", "", "none"); len(list) != 1 {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/delivery"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 )
@@ -297,9 +298,9 @@ func TestNothingMissedNothingTwice(t *testing.T) {
 			switch i % 40 {
 			case 10:
 				head, _ := h.log.Head(t.Context(), "group:g")
-				h.send("user:ann", im.ListenTo("group:g", head-min(head, 3)))
+				h.send("user:ann", listen.To("group:g", head-min(head, 3)))
 			case 30:
-				h.send("user:ann", im.StopListening("group:g"))
+				h.send("user:ann", listen.Stop("group:g"))
 			}
 		}
 	})

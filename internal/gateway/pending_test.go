@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -17,13 +18,13 @@ func TestTheLastEventBeforeTheEnd(t *testing.T) {
 	d.send(`{"id":1,"connect":{"token":"ann","data":"phone"}}`)
 	d.reply()
 	topic := im.InvitationTopic("i")
-	h.send("user:ann", im.ListenTo(topic, 0))
+	h.send("user:ann", listen.To(topic, 0))
 	for r := d.next(); r.Push == nil || r.Push.Channel != topic || r.Push.Subscribe == nil; {
 		r = d.next()
 	}
 	d.send(`{"id":2,"rpc":{"method":"modifyInvitation","data":{"inviteID": "i"}}}`)
 	answer := <-h.handler.calls
-	last := h.log.append(topic, im.EndOfTopic)
+	last := h.log.append(topic, listen.EndOfTopic)
 	last.Body = []byte(`{"inviteID":"i"}`)
 	h.ways.Announce([]txn.Record{last})
 	for read := true; read; { // until the end was applied

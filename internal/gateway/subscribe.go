@@ -9,6 +9,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/gateway/link"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -178,7 +179,7 @@ func (c *client) begin(r *reader, after uint64, m missed) {
 	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true,
 		Epoch: c.g.timelines.Epoch(), Offset: after}})
 	r.begin(after, m.Records)
-	if n := len(m.Records); n > 0 && m.Records[n-1].Listen == im.EndOfTopic {
+	if n := len(m.Records); n > 0 && m.Records[n-1].Listen == listen.EndOfTopic {
 		c.end(name) // the feed started after the end of the topic and does not deliver it
 	}
 	if user := im.TopicStatus(name); user != "" {

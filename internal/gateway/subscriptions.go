@@ -4,13 +4,14 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 )
 
 // subscriptionChange is a server-side subscribe, unsubscribe or end of a topic, carried by a record.
 type subscriptionChange struct {
 	topic string // topic of the record
 	seq   uint64 // sequence of the record; 0 if it is not stored
-	im.Listen
+	listen.Change
 }
 
 // subscriptionChanges is the queue of subscription changes. It is unbounded, because commits must never wait for
@@ -56,7 +57,7 @@ func (q *subscriptionChanges) drain() []subscriptionChange {
 
 // Listen queues the subscription change of a record. Readers that it unsubscribes receive no further record, however
 // long the queue is.
-func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
+func (g *Gateway) Listen(topic string, seq uint64, l listen.Change) {
 	q := &g.changes
 	q.mu.Lock()
 	q.list = append(q.list, subscriptionChange{topic, seq, l})
@@ -163,7 +164,7 @@ func (c *client) applyLater(after uint64) {
 
 // applyChange subscribes or unsubscribes one session, or closes it.
 func (c *client) applyChange(change subscriptionChange) {
-	switch l := change.Listen; {
+	switch l := change.Change; {
 	case l.Stop && l.Topic == im.UserTopic(c.UserID): // unsubscribed from the user's own topic: all tokens are revoked
 		c.kick("the tokens of this user were revoked")
 	case l.Stop:

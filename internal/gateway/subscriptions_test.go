@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -13,7 +13,7 @@ import (
 func TestOldSubscriptionChange(t *testing.T) {
 	h := open(t, Options{})
 	const invitation = "invitation:i"
-	h.log.append("user:ann", im.ListenTo(invitation, 0))
+	h.log.append("user:ann", listen.To(invitation, 0))
 	h.handler.extra = []string{invitation}
 	caughtUp, goOn := make(chan struct{}), make(chan struct{})
 	h.handler.slow = func(string) { h.log.append("user:ann", "") } // the session reads it when it catches up
@@ -22,7 +22,7 @@ func TestOldSubscriptionChange(t *testing.T) {
 	d := h.dial()
 	d.send(`{"id":1,"connect":{"token":"ann"}}`)
 	<-caughtUp
-	h.send(invitation, im.EndOfTopic)
+	h.send(invitation, listen.EndOfTopic)
 	times := 0
 	for ended := false; !ended; {
 		r := d.next()
@@ -34,9 +34,9 @@ func TestOldSubscriptionChange(t *testing.T) {
 		}
 		ended = r.Push.Unsubscribe != nil
 	}
-	old, _ := im.ParseListen(im.ListenTo(invitation, 0))
+	old, _ := listen.Parse(listen.To(invitation, 0))
 	h.g.Listen("user:ann", 1, old)
-	h.g.Listen("user:ann", 0, im.Listen{Topic: "group:after"})
+	h.g.Listen("user:ann", 0, listen.Change{Topic: "group:after"})
 	close(goOn)
 	for {
 		r := d.next()
@@ -62,10 +62,10 @@ func TestLateSubscriptionChange(t *testing.T) {
 	if r := d.reply(); r.Connect == nil {
 		t.Fatalf("%+v", r)
 	}
-	change, _ := im.ParseListen(im.ListenTo(invitation, 0))
+	change, _ := listen.Parse(listen.To(invitation, 0))
 	h.g.Listen("user:ann", 0, change)
 	h.send(invitation, "")
-	h.send(invitation, im.EndOfTopic)
+	h.send(invitation, listen.EndOfTopic)
 	records, ended := 0, false
 	for !ended {
 		r := d.next()
@@ -77,7 +77,7 @@ func TestLateSubscriptionChange(t *testing.T) {
 		}
 	}
 	h.g.Listen("user:ann", 0, change)
-	h.g.Listen("user:ann", 0, im.Listen{Topic: "group:after"})
+	h.g.Listen("user:ann", 0, listen.Change{Topic: "group:after"})
 	for {
 		r := d.next()
 		if r.Push != nil && r.Push.Channel == invitation {
@@ -123,18 +123,18 @@ func TestUnsubscribedAtOnce(t *testing.T) {
 			}
 		}
 	}
-	h.send("user:ann", im.ListenTo(secret, 0))
-	h.send("user:ann", im.ListenTo(first, 0))
+	h.send("user:ann", listen.To(secret, 0))
+	h.send("user:ann", listen.To(first, 0))
 	if until(first) == 0 {
 		t.Error("no record while subscribed")
 	}
-	h.send("user:ann", im.ListenTo(wait, 0))
+	h.send("user:ann", listen.To(wait, 0))
 	<-waits
-	h.send("user:ann", im.StopListening(secret))
+	h.send("user:ann", listen.Stop(secret))
 	h.g.Deliver(txn.Record{Topic: secret, Body: []byte("{}")})
-	h.send("user:ann", im.ListenTo(secret, 0))
-	h.send("user:ann", im.StopListening(secret))
-	h.send("user:ann", im.ListenTo(last, 0))
+	h.send("user:ann", listen.To(secret, 0))
+	h.send("user:ann", listen.Stop(secret))
+	h.send("user:ann", listen.To(last, 0))
 	close(goOn)
 	if n := until(last); n != 0 {
 		t.Errorf("%d records after the unsubscribe", n)
@@ -147,7 +147,7 @@ func TestUnsubscribedWhileConnecting(t *testing.T) {
 	h := open(t, Options{})
 	const secret, last = "group:secret", "group:last"
 	reading, goOn := make(chan struct{}), make(chan struct{})
-	h.handler.slow = func(string) { h.log.append("user:ann", im.ListenTo(secret, 0)) }
+	h.handler.slow = func(string) { h.log.append("user:ann", listen.To(secret, 0)) }
 	var read sync.Once
 	h.log.onHead = func(topic string) {
 		if topic == secret {
@@ -157,8 +157,8 @@ func TestUnsubscribedWhileConnecting(t *testing.T) {
 	d := h.dial()
 	d.send(`{"id":1,"connect":{"token":"ann"}}`)
 	<-reading
-	h.g.Listen("user:ann", 2, im.Listen{Topic: secret, Stop: true})
-	h.g.Listen("user:ann", 3, im.Listen{Topic: last})
+	h.g.Listen("user:ann", 2, listen.Change{Topic: secret, Stop: true})
+	h.g.Listen("user:ann", 3, listen.Change{Topic: last})
 	close(goOn)
 	ended := false
 	for {
@@ -188,13 +188,13 @@ func TestUnappliedSubscription(t *testing.T) {
 			if r := d.reply(); r.Connect == nil {
 				t.Fatalf("%+v", r)
 			}
-			h.send("user:ann", im.ListenTo(wait, 0))
+			h.send("user:ann", listen.To(wait, 0))
 			<-waits
-			const records, sent = 50, im.UnappliedRecords - 1
+			const records, sent = 50, listen.UnappliedRecords - 1
 			for i := range uint64(records) {
 				r := h.log.append("user:ann", "")
 				if aged && i >= sent-5 {
-					r.At += im.UnappliedTime
+					r.At += listen.UnappliedTime
 				}
 				h.ways.Announce([]txn.Record{r})
 			}
@@ -254,17 +254,17 @@ func TestAppliedBeforeSent(t *testing.T) {
 	d.reply()
 	d.send(`{"id":2,"rpc":{"method":"modifyInvitation","data":{"inviteID": "i"}}}`)
 	answer := <-h.handler.calls
-	change := h.log.append("user:ann", im.ListenTo("group:g", 0))
+	change := h.log.append("user:ann", listen.To("group:g", 0))
 	change.Body = []byte(`{"inviteID":"i"}`)
 	h.ways.Announce([]txn.Record{change})
 	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; {
 		r = d.next()
 	}
 	answer()
-	for range im.UnappliedRecords + 5 {
+	for range listen.UnappliedRecords + 5 {
 		h.send("user:ann", "")
 	}
-	for r := d.next(); r.Push == nil || r.Push.Pub == nil || r.Push.Pub.Offset != im.UnappliedRecords+6; {
+	for r := d.next(); r.Push == nil || r.Push.Pub == nil || r.Push.Pub.Offset != listen.UnappliedRecords+6; {
 		r = d.next()
 	}
 }
@@ -273,10 +273,10 @@ func TestAppliedBeforeSent(t *testing.T) {
 // apply as a reconnect looks back.
 func TestUnappliedWhileConnecting(t *testing.T) {
 	h := open(t, Options{})
-	const wait, records, sent = "group:wait", 50, im.UnappliedRecords - 1
+	const wait, records, sent = "group:wait", 50, listen.UnappliedRecords - 1
 	h.send("user:ann", "")
 	h.handler.slow = func(string) { // after the session's topics were read
-		h.log.append("user:ann", im.ListenTo(wait, 0))
+		h.log.append("user:ann", listen.To(wait, 0))
 		for range records {
 			h.log.append("user:ann", "")
 		}

@@ -1,13 +1,13 @@
 package gateway
 
 import (
-	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // unapplied are the subscription changes in records of the user's topic that were sent to a device, and that are not
 // yet applied to its session. If the device loses its connection before they are, it is subscribed by the records just
-// before its position (im.UnappliedRecords). Records beyond that limit are held back until the changes are applied.
+// before its position (listen.UnappliedRecords). Records beyond that limit are held back until the changes are applied.
 type unapplied struct {
 	changes []sentChange
 	done    uint64  // the changes up to this sequence are applied
@@ -26,7 +26,7 @@ func (u *unapplied) beyond(p *txn.Record) bool {
 		return false
 	}
 	first := u.changes[0]
-	return p.Seq >= first.seq+im.UnappliedRecords || p.At-first.at >= im.UnappliedTime
+	return p.Seq >= first.seq+listen.UnappliedRecords || p.At-first.at >= listen.UnappliedTime
 }
 
 // holds reports whether a record must wait.
@@ -41,7 +41,7 @@ func (u *unapplied) holds(r *reader, p *txn.Record) bool {
 // sent keeps the subscription change of a record that was sent, unless the change was applied before, as for a record
 // that waited for a response.
 func (u *unapplied) sent(p *txn.Record) {
-	if l, ok := im.ParseListen(p.Listen); ok && !l.Stop && !l.End && p.Seq > u.done {
+	if l, ok := listen.Parse(p.Listen); ok && !l.Stop && !l.End && p.Seq > u.done {
 		u.changes = append(u.changes, sentChange{p.Seq, p.At})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
@@ -105,7 +106,7 @@ func (g *Groups) dismiss(s *scene) (all bool, err error) {
 func (s *scene) remove(m im.Member) {
 	m.Gone = true
 	s.tx.PutMember(m)
-	s.notifyUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, im.StopListening(s.topic))
+	s.notifyUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, listen.Stop(s.topic))
 }
 
 // Run completes the dismissal of large groups until ctx ends.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -212,7 +213,7 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller,
 		}
 		s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(id), by: by}
 		s.addMember(im.RoleOwner, by.UserID, "")
-		s.notifyUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, tx.Head(s.topic)))
+		s.notifyUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, listen.To(s.topic, tx.Head(s.topic)))
 		s.addMembers(members, protocol.TipInvited)
 		tx.PutGroup(made)
 		return s.respond(members), nil
@@ -274,7 +275,7 @@ func (s *scene) addMembers(members []string, how protocol.Tip) {
 	if len(members) == 0 {
 		return
 	}
-	listen := im.ListenTo(s.topic, s.tx.Head(s.topic))
+	listen := listen.To(s.topic, s.tx.Head(s.topic))
 	if rules, _ := im.Rules(s.Type); rules.AnnounceMoves {
 		s.announce(protocol.GroupEvent{Tip: how, Members: members})
 	}
@@ -436,7 +437,7 @@ func (g *Groups) exit(s *scene, members []string, e protocol.GroupEvent, banned 
 			s.Owner = ""
 		}
 		s.tx.PutMember(*m)
-		s.notifyUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, im.StopListening(s.topic))
+		s.notifyUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, listen.Stop(s.topic))
 	}
 	s.Members -= len(members)
 	return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
@@ -123,7 +124,7 @@ func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
 	}
 	s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(r.GroupID), by: by}
 	s.addMember(im.RoleOwner, owner.UserID, owner.NameCard)
-	listen := im.ListenTo(s.topic, tx.Head(s.topic))
+	listen := listen.To(s.topic, tx.Head(s.topic))
 	s.notifyUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	for _, m := range members {
 		role := im.RoleMember

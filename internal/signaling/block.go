@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -62,7 +63,7 @@ func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, b
 		if err := tx.Require(im.UserTopic(by.UserID)); err != nil {
 			return err
 		}
-		tx.Append(im.UserTopic(by.UserID), txn.Draft{Device: by.Origin(), Listen: im.StopListening(im.InvitationTopic(v.ID)),
+		tx.Append(im.UserTopic(by.UserID), txn.Draft{Device: by.Origin(), Listen: listen.Stop(im.InvitationTopic(v.ID)),
 			Online: v.OnlineUserOnly, Body: participant(tx, v)})
 	}
 	s.Invitee.Dropped = true
@@ -81,7 +82,7 @@ func (e *Service) mute(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, by 
 	m.InviteeList, m.Over = []string{by.UserID}, true
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	if v.OwnTopic {
-		d.Listen = im.StopListening(im.InvitationTopic(v.ID))
+		d.Listen = listen.Stop(im.InvitationTopic(v.ID))
 	}
 	tx.Append(topic, d)
 	me.Dropped = true

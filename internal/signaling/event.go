@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -104,7 +105,7 @@ func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Sig
 	case v.OwnTopic:
 		d.Online = false // as in joinTopic
 		if v.Over() {
-			d.Listen = im.EndOfTopic
+			d.Listen = listen.EndOfTopic
 		}
 	case v.GroupID != "":
 		d.Peer = txn.GroupPeer

@@ -324,7 +324,7 @@ func (e *Service) devices(ctx context.Context, o *opening) (*offlinepush.Devices
 	return offlinepush.ConnectedOf(e.presence, users), nil
 }
 
-// updateDeadline schedules or removes the deadline of an invitation after a commit.
+// updateDeadline schedules or removes a deadline after a commit.
 func (e *Service) updateDeadline(id string, over bool, due int64, known bool) {
 	switch {
 	case over:

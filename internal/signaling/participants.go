@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -9,7 +10,7 @@ import (
 )
 
 // An invitation to several users outside a group, or to the participants of a group only, has a topic of its own, on
-// which each action is stored once (docs/adr/0003). An invite subscribes the participants' devices to that topic: in
+// which each action is stored once (docs/adr/0003). An invite subscribes their devices to it: in
 // a group with a record that has no other content, outside groups with the invite itself, which is part of the
 // inviter's conversation with each invitee.
 
@@ -48,7 +49,7 @@ func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rp
 	return nil
 }
 
-// countForInvitees counts an invitation outside groups as unread for its invitees, and creates missing conversations.
+// countForInvitees counts an invitation outside groups as unread, and creates missing conversations.
 func countForInvitees(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	if v.GroupID != "" || v.OnlineUserOnly {
 		return
@@ -144,22 +145,22 @@ func participant(tx *txn.Tx, v *invite.Invitation) txn.Body {
 // the first call, and the subscription with it, may be lost.
 func rejoin(tx *txn.Tx, v *invite.Invitation) {
 	if v.OwnTopic && v.OnlineUserOnly && !v.Over() {
-		tx.Append(im.UserTopic(v.Inviter), txn.Draft{Online: true, Listen: im.ListenTo(im.InvitationTopic(v.ID), 0),
+		tx.Append(im.UserTopic(v.Inviter), txn.Draft{Online: true, Listen: listen.To(im.InvitationTopic(v.ID), 0),
 			Body: participant(tx, v)})
 	}
 }
 
-// joinTopic appends a message to an invitation's topic, and subscribes the devices of the inviter and of the given
-// invitees to it. The records of an online-only invitation are stored there as well, so that a device misses none
-// while it subscribes; they are deleted with the invitation, minutes after its end.
+// joinTopic appends a message to an invitation's topic, and subscribes the devices of the inviter and the given
+// invitees. Online-only records are stored there too, so that a subscribing device misses none; they are deleted
+// with the invitation.
 func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
 	from uint64) {
 	topic := im.InvitationTopic(v.ID)
 	d := txn.Draft{Device: by.Origin(), Body: newSignal(m)}
 	if v.Over() {
-		d.Listen = im.EndOfTopic
+		d.Listen = listen.EndOfTopic
 	}
-	order := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from),
+	order := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: listen.To(topic, from),
 		Body: participant(tx, v)}
 	if m.ActionType == protocol.ActionInvite {
 		tx.Append(im.UserTopic(v.Inviter), order)
@@ -173,7 +174,7 @@ func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signa
 }
 
 // appendToSeveral appends an invite to the inviter's conversation with each invitee; their devices subscribe to the
-// invitation's topic after sequence from; 0 = from its beginning. Of the inviter's copies, one is sent to devices.
+// invitation's topic after from; 0 = from its beginning. Of the inviter's copies, one is sent to devices.
 func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
 	from uint64) error {
 	topic := im.InvitationTopic(v.ID)
@@ -185,7 +186,7 @@ func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol
 		from = tx.Head(topic)
 	}
 	inviter := im.UserTopic(v.Inviter)
-	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
+	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: listen.To(topic, from), Body: newSignal(m)}
 	if v.Over() {
 		d.Listen = ""
 	}
@@ -250,7 +251,7 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	from := tx.Head(topic) + 1 // after the next record
 	tx.Append(topic, txn.Draft{Device: by.Origin(), Body: newSignal(m)})
 	if !before.OwnTopic { // the first two participants subscribe now
-		d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
+		d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: listen.To(topic, from), Body: newSignal(m)}
 		if before.Dropped {
 			d.Peer = v.Peer
 			tx.Append(im.UserTopic(v.Inviter), d)

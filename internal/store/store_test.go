@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
@@ -101,17 +101,17 @@ func exerciseThrough(t *testing.T, through func(pg *pgtest.Server, url string) (
 }
 
 func TestListenOrders(t *testing.T) {
-	for order, want := range map[string]im.Listen{
-		im.ListenTo("group:a@b", 7): {Topic: "group:a@b", From: 7},
-		im.StopListening("group:x"): {Topic: "group:x", Stop: true},
-		im.EndOfTopic:               {End: true},
+	for order, want := range map[string]listen.Change{
+		listen.To("group:a@b", 7): {Topic: "group:a@b", From: 7},
+		listen.Stop("group:x"):    {Topic: "group:x", Stop: true},
+		listen.EndOfTopic:         {End: true},
 	} {
-		if got, ok := im.ParseListen(order); !ok || got != want {
+		if got, ok := listen.Parse(order); !ok || got != want {
 			t.Errorf("%s is %+v", order, got)
 		}
 	}
 	for _, nonsense := range []string{"", "+x", "+x@y", "x"} {
-		if l, ok := im.ParseListen(nonsense); ok {
+		if l, ok := listen.Parse(nonsense); ok {
 			t.Errorf("%q is %+v", nonsense, l)
 		}
 	}

@@ -12,7 +12,7 @@ type Record struct {
 	Seq    uint64
 	At     int64  // milliseconds
 	Device string // the acting device, which has the response and is skipped; empty = none is skipped
-	Listen string // on a user topic: a subscription change for the user's devices; see im.Listen
+	Listen string // on a user topic: a subscription change for the user's devices; see listen.Change
 	Body   []byte // JSON
 
 	Audience string // empty, or its readers, each between spaces

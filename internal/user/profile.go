@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -306,9 +307,9 @@ func (p *Users) checkBlocked(ctx context.Context, by rpc.Caller, more int, on bo
 // hide unsubscribes a follower from the presence of a user that now blocks it and shows the user as offline, or
 // reverts that.
 func hide(tx *txn.Tx, subscriber string, mine protocol.UserStatus, on bool) {
-	order := im.ListenTo(im.StatusTopic(mine.UserID), 0)
+	order := listen.To(im.StatusTopic(mine.UserID), 0)
 	if on {
-		mine, order = offline(mine.UserID), im.StopListening(im.StatusTopic(mine.UserID))
+		mine, order = offline(mine.UserID), listen.Stop(im.StatusTopic(mine.UserID))
 	}
 	tx.Append(im.UserTopic(subscriber), txn.Draft{Listen: order, Body: &rpc.Event{Value: statusEvent(mine, tx.Now)}})
 }

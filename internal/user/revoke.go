@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -27,7 +28,7 @@ func (p *Users) RevokeTokens(_ context.Context, _ rpc.Caller,
 			user.Revoked, user.Pushes = tx.Now, 0
 			outbox.DropAllTokens(tx, req.UserID) // a new sign-in registers again
 			tx.PutUser(*user)
-			tx.Append(topic, txn.Draft{Listen: im.StopListening(topic),
+			tx.Append(topic, txn.Draft{Listen: listen.Stop(topic),
 				Body: &rpc.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: tx.Now}}})
 			return protocol.RevokeTokensResponse{RevokedAt: tx.Now}, nil
 		}}, nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/blocklist"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -223,10 +224,10 @@ func (p *Users) follow(by rpc.Caller, users []string, on bool,
 			}
 			tx.PutFollow(txn.Follow{UserID: by.UserID, Target: u, Gone: !on})
 			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: tx.Now}
-			order := im.ListenTo(im.StatusTopic(u), 0)
+			order := listen.To(im.StatusTopic(u), 0)
 			switch {
 			case !on:
-				e.Followed, e.Left, order = nil, e.Followed, im.StopListening(im.StatusTopic(u))
+				e.Followed, e.Left, order = nil, e.Followed, listen.Stop(im.StatusTopic(u))
 			case tx.Contact(u, by.UserID).Blocks():
 				order = ""
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/userstate"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -248,7 +249,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
 	began := p.Seq
-	at := began - min(began, im.UnappliedRecords)
+	at := began - min(began, listen.UnappliedRecords)
 	var before []subscription
 	for ok && at < head {
 		page, err := c.r.Store.Records(ctx, topic, at, joinPage, joinBytes)
@@ -259,10 +260,10 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 			if at = r.Seq; at > head {
 				break // the session reads it when it catches up
 			}
-			l, ok := im.ParseListen(r.Listen)
+			l, ok := listen.Parse(r.Listen)
 			switch {
 			case at <= began:
-				before = append(before, subscription{at: r.At, Listen: l})
+				before = append(before, subscription{at: r.At, Change: l})
 			case ok && !l.End:
 				if delete(joined, l.Topic); !l.Stop {
 					joined[l.Topic] = l.From
@@ -274,7 +275,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		}
 	}
 	for _, o := range before {
-		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < im.UnappliedTime {
+		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < listen.UnappliedTime {
 			joined[o.Topic] = o.From
 		}
 	}
@@ -284,7 +285,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 // subscription is the subscription change in a record of a user's timeline.
 type subscription struct {
 	at int64 // milliseconds
-	im.Listen
+	listen.Change
 }
 
 // Limits of the search of a returning device's own timeline for subscription changes.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/listen"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/retention"
 	"github.com/beckon-im/beckon/internal/store/userstate"
@@ -298,7 +299,7 @@ func reopen(t *testing.T, open Engine) {
 			tx.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a",
 				Members: 1, CreatedAt: 5})
 			tx.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
-			tx.Append("user:a", txn.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
+			tx.Append("user:a", txn.Draft{Device: "dev", Listen: listen.To("group:g", 2), Body: &note{"x"}})
 			return nil
 		}); err != nil {
 		t.Fatal(err)

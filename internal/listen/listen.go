@@ -1,4 +1,5 @@
-package im
+// Package listen encodes the changes of subscriptions that records carry.
+package listen
 
 import (
 	"strconv"
@@ -13,42 +14,42 @@ const (
 	UnappliedTime    = 1000 // milliseconds
 )
 
-// Listen is a subscription change carried by a record, so that it is applied exactly at the record's position, never
+// Change is a subscription change carried by a record, so that it is applied exactly at the record's position, never
 // lost and never early. On a user topic it subscribes that user's sessions to another topic, or unsubscribes them; on
 // any topic it may end the topic.
-type Listen struct {
+type Change struct {
 	Topic string
 	From  uint64 // subscribe after this sequence
 	Stop  bool
 	End   bool // the topic ends: all subscribers unsubscribe
 }
 
-// ListenTo encodes a subscription to topic after a sequence.
-func ListenTo(topic string, from uint64) string {
+// To encodes a subscription to topic after a sequence.
+func To(topic string, from uint64) string {
 	return "+" + topic + "@" + strconv.FormatUint(from, 10)
 }
 
-// StopListening encodes the end of a subscription to topic.
-func StopListening(topic string) string { return "-" + topic }
+// Stop encodes the end of a subscription to topic.
+func Stop(topic string) string { return "-" + topic }
 
 // EndOfTopic encodes the end of the record's own topic.
 const EndOfTopic = "."
 
-// ParseListen parses a subscription change; ok is false if there is none.
-func ParseListen(s string) (l Listen, ok bool) {
+// Parse parses a subscription change; ok is false if there is none.
+func Parse(s string) (c Change, ok bool) {
 	switch {
 	case s == EndOfTopic:
-		return Listen{End: true}, true
+		return Change{End: true}, true
 	case strings.HasPrefix(s, "-"):
-		return Listen{Topic: s[1:], Stop: true}, true
+		return Change{Topic: s[1:], Stop: true}, true
 	case strings.HasPrefix(s, "+"):
 		at := strings.LastIndexByte(s, '@') // IDs may contain an @ too
 		if at < 0 {
-			return Listen{}, false
+			return Change{}, false
 		}
 		topic, from := s[1:at], s[at+1:]
 		seq, err := strconv.ParseUint(from, 10, 64)
-		return Listen{Topic: topic, From: seq}, err == nil
+		return Change{Topic: topic, From: seq}, err == nil
 	}
-	return Listen{}, false
+	return Change{}, false
 }
