@@ -41,7 +41,7 @@ func ladder() []string {
 		"client/forward", "client/upload", "client/internal/failure", "client/internal/connection",
 		"client/internal/transport", "client/internal/repeat", "client/internal/transfer", "client/internal/filestore",
 		"client/internal/hold", "client/internal/inbox", "client/internal/ledger", "client/internal/mailbox",
-		"client/internal/token", "client", "appserver",
+		"client/internal/token", "client/appserver", "client",
 		"beckontest", "cmd/beckon/bench",
 		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
 		"cmd/beckon/settings", "cmd/beckon"}
@@ -159,7 +159,7 @@ func TestOutsideImports(t *testing.T) {
 		`twmb/franz-go`:                    {"internal/hook/sink"},
 		`livekit/`:                         {"internal/media", "cmd/beckon/sfu", "cmd/beckon/mediacheck"},
 		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},
-		`standard-webhooks/`:               {"internal/hook", "appserver"},
+		`standard-webhooks/`:               {"internal/hook", "client/appserver"},
 		`alecthomas/kong|^flag$`:           {"cmd/beckon/settings", "cmd/beckon"},
 	}
 	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`,

@@ -12,7 +12,7 @@ import (
 func TestAppServerMethods(t *testing.T) {
 	files := map[string]*strings.Builder{}
 	for _, v := range (&API{}).table() {
-		name := "../../appserver/" + strings.ToLower(v.tag) + ".go"
+		name := "../../client/appserver/" + strings.ToLower(v.tag) + ".go"
 		if files[name] == nil {
 			files[name] = &strings.Builder{}
 		}

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon"
-	"github.com/beckon-im/beckon/appserver"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/client/appserver"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )

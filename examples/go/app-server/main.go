@@ -20,7 +20,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/beckon-im/beckon/appserver"
+	"github.com/beckon-im/beckon/client/appserver"
 	"github.com/beckon-im/beckon/examples/go/env"
 	"github.com/beckon-im/beckon/protocol"
 )

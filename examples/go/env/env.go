@@ -9,8 +9,8 @@ import (
 	"context"
 	"os"
 
-	"github.com/beckon-im/beckon/appserver"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/client/appserver"
 	"github.com/beckon-im/beckon/protocol"
 )
 

@@ -24,7 +24,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/beckon-im/beckon/client/repeat"
+	"github.com/beckon-im/beckon/client/internal/repeat"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -76,7 +76,7 @@ func (c *Client) As(user string) *User { return &User{Caller{opt: c.opt, user: u
 
 // Repeats of a call: their number, and the pause after a failed connection.
 const (
-	maxRepeats = 20
+	maxRepeats = repeat.Most
 	reconnect  = 500 * time.Millisecond
 )
 
