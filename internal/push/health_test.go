@@ -198,7 +198,7 @@ func TestPushTest(t *testing.T) {
 		t.Errorf("after the test the health is %+v", all)
 	}
 	for _, by := range []rpc.Caller{on("bob", "laptop"), on("eve", "tablet")} {
-		if _, err := try(h, h.push.Health().AckTest, by, ack); im.CodeOf(err) != im.CodeBadParameter {
+		if _, err := try(h, h.push.Health().AckTest, by, ack); im.CodeOf(err) != im.CodeNotFound {
 			t.Errorf("%s of %s acknowledges: %v", by.DeviceID, by.UserID, err)
 		}
 	}
@@ -216,7 +216,7 @@ func TestPushTestLimits(t *testing.T) {
 	h.has("bob", "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNsVoIP, Token: "aa02"})
 	for _, device := range []string{"", "phone", "none"} {
 		_, err := try(h, h.push.Health().Test, on("bob", "phone"), pushcheck.TestPushRequest{DeviceID: device})
-		if im.CodeOf(err) != im.CodeBadParameter {
+		if im.CodeOf(err) != im.CodeNotFound {
 			t.Errorf("a test of %q: %v", device, err)
 		}
 	}

@@ -173,7 +173,7 @@ func (h *Health) AckTest(ctx context.Context, by rpc.Caller,
 	}
 	rows = slices.DeleteFunc(rows, func(r outbox.TestPush) bool { return r.DeviceID != by.DeviceID })
 	if len(rows) == 0 {
-		return t, im.Bad("testID", "is a test of other devices of this user: only the tested device acknowledges it")
+		return t, im.NotFound("testID", "is a test of other devices of this user: only the tested device acknowledges it")
 	}
 	rows = slices.DeleteFunc(rows, func(r outbox.TestPush) bool { return r.AcknowledgedAt != 0 })
 	if len(rows) == 0 { // a repeat
