@@ -173,7 +173,7 @@ retention: | need-go need-postgres ## Simulate a day of calls with an injected c
 	@nice $(GO) run ./test/retention -engine sqlite -length 24h -without 2h $(ARGS)
 	@nice $(GO) run ./test/retention -engine postgres -length 5h -without 2h $(ARGS)
 
-contract: $(SDK) | need-go need-node ## Compare the OpenAPI document with the server: 100 valid requests of each method, and generated clients: three minutes
+contract: $(SDK) | need-go need-node ## Compare the OpenAPI document with the server: 100 valid requests of each method, and generated clients: two minutes
 	@$(GO) test -count=1 ./test/contract -v -contract.requests 100
 	@$(GO) test -count=1 ./test/contract/clients -v
 

@@ -38,7 +38,7 @@ func (s *Server) Handler() http.Handler {
 		s.monitor(mux)
 	}
 	s.health(mux)
-	return s.untilClosed(s.api.Guard(mux))
+	return s.api.Guard(s.untilClosed(mux))
 }
 
 // Paths of the server's health.
@@ -59,7 +59,7 @@ func (s *Server) AdminHandler() http.Handler {
 	s.pages(mux, false, s.cfg.Console, s.api.Handler())
 	s.monitor(mux)
 	s.health(mux)
-	return s.untilClosed(s.api.Guard(mux))
+	return s.api.Guard(s.untilClosed(mux))
 }
 
 // untilClosed lets requests wait until the server is ready, except those about its health, and refuses them after Run:

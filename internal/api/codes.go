@@ -59,7 +59,7 @@ var codesOfMethod = map[string][]int{
 	"enterRoom":              {im.CodeTooMany},
 }
 
-// codesOf returns the error codes of a method besides those of every method.
+// codesOf returns the error codes of a method, besides those of every method.
 func codesOf(v *row) []int {
 	codes := slices.Clone(codesOfMethod[v.name])
 	for field, more := range codesByField {
@@ -75,6 +75,6 @@ func codesOf(v *row) []int {
 
 // declares reports whether the OpenAPI document has an error code of a method.
 func (v *row) declares(code int) bool {
-	return slices.Contains(contract.Common(), code) || slices.Contains(codesOf(v), code) ||
+	return slices.Contains(v.codes, code) || slices.Contains(contract.Common, code) ||
 		hook.MinCode <= code && code <= hook.MaxCode
 }

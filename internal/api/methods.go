@@ -31,6 +31,7 @@ type row struct {
 	request        reflect.Type
 	shape          *shape // shape of the request
 	response       reflect.Type
+	codes          []int // error codes besides those of every method
 	// decodes and encodes a request, so that a before-hook sees exactly the request that runs
 	rewrite func(data []byte) ([]byte, error)
 	run     func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error))
@@ -104,6 +105,7 @@ func reads[Q, R any](tag, name, doc string, f func(context.Context, rpc.Caller, 
 func newRow[Q, R any](tag, name, doc string) *row {
 	v := &row{name: name, doc: doc, tag: tag, request: reflect.TypeFor[Q](), response: reflect.TypeFor[R]()}
 	v.shape = shapeOf(v.request, map[reflect.Type]*shape{})
+	v.codes = codesOf(v)
 	v.rewrite = func(data []byte) ([]byte, error) {
 		var q Q
 		if err := decode(v.shape, data, &q); err != nil {

@@ -22,7 +22,7 @@ func (a *API) contract() *contract.Document {
 	d := &contract.Document{Upload: pathFiles, Webhooks: contract.WebhookKinds(), Status: status}
 	for _, v := range a.order {
 		d.Methods = append(d.Methods, contract.Method{Name: v.name, Doc: v.doc, Tag: v.tag, Users: v.callers != servers,
-			Servers: v.callers != users, Request: v.request, Response: v.response, Codes: codesOf(v)})
+			Servers: v.callers != users, Request: v.request, Response: v.response, Codes: v.codes})
 	}
 	return d
 }

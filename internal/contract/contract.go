@@ -38,12 +38,9 @@ type Document struct {
 	Status   func(int) int // the HTTP status of an error code
 }
 
-// common are the error codes of every method.
-var common = []int{im.CodeBadParameter, im.CodeTooLong, im.CodeTooOften, im.CodeInternal, im.CodeTokenExpired,
+// Common are the error codes of every method.
+var Common = []int{im.CodeBadParameter, im.CodeTooLong, im.CodeTooOften, im.CodeInternal, im.CodeTokenExpired,
 	im.CodeTokenMalformed, im.CodeTokenRefused, im.CodeTokenUser, im.CodeTokenApp}
-
-// Common returns the error codes of every method.
-func Common() []int { return slices.Clone(common) }
 
 // JSON returns the document as OpenAPI 3.1.
 func (d *Document) JSON() []byte { return encode(json.Marshal(d.build())) }
@@ -189,7 +186,7 @@ func callID() map[string]*huma.Header {
 // failures describes the error responses of a method, by HTTP status.
 func (d *Document) failures(codes []int, schema *huma.Schema) map[string]*huma.Response {
 	by := map[int][]int{}
-	for _, c := range slices.Concat(common, codes) {
+	for _, c := range slices.Concat(Common, codes) {
 		by[d.Status(c)] = append(by[d.Status(c)], c)
 	}
 	all := map[string]*huma.Response{"default": {Description: "An error.", Headers: callID(),
