@@ -79,6 +79,7 @@ type generator struct {
 	doc  *document
 	rnd  *rand.Rand
 	pool map[string][]string // IDs that exist, by the names of fields
+	seq  uint64              // a sequence that exists; 0 = any
 	// all IDs are of the pool
 	known bool
 }
@@ -110,6 +111,9 @@ var meant = map[string]int64{"until": time.Now().UnixMilli(), "birthday": 200012
 func (g *generator) number(name string, s *schema) int64 {
 	if n, ok := meant[name]; ok {
 		return n
+	}
+	if name == "seqList" && g.seq > 0 {
+		return int64(g.seq)
 	}
 	low, high := -1000.0, 1000.0
 	if s.Minimum != nil {
