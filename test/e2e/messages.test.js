@@ -97,3 +97,27 @@ test('a message without a network is shown as such, and sent again; a draft stay
   assert.equal(messages[0].event.text, 'sent without a network');
   assert.equal(await log(alice).getByText('sent without a network').count(), 1);
 });
+
+test('a burst of messages costs the page a few updates, not one for each', async () => {
+  const carol = await User.signIn(cluster, browser, 'Carol Okafor');
+  await carol.open('chat', 'c2c_bob');
+  await carol.page.getByLabel('Write a message').waitFor();
+  const socket = carol.page.waitForEvent('websocket');
+  await carol.page.reload();
+  let frames = 0; // of the page: each update marks the conversation as read
+  (await socket).on('framesent', () => frames++);
+  await carol.page.getByLabel('Write a message').waitFor();
+  const before = frames;
+  const count = 300;
+  await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      cluster.call('sendMessage', { userID: 'carol', text: `burst ${i}` }, 'bob'),
+    ),
+  );
+  await carol.page.waitForFunction(
+    (n) => [...document.querySelectorAll('.bubble')].filter((b) => b.innerText.includes('burst')).length === n,
+    count,
+  );
+  assert.ok(frames - before < count / 2, `${frames - before} requests for ${count} messages`);
+  await carol.leave();
+});

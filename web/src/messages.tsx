@@ -17,7 +17,7 @@ import { Composer } from './composer.js';
 import { linesOf, when, type Line } from './history.js';
 import { reason } from './session.js';
 import { Button, Icon } from './ui.js';
-import { useCall, useEvent, useObservable, useSession } from './use.js';
+import { oncePerFrame, useCall, useEvent, useObservable, useSession } from './use.js';
 
 /** Distance from the end, in pixels, within which new messages keep the end in view. */
 const nearEnd = 80;
@@ -66,7 +66,10 @@ function Lines({
   const s = useSession();
   const { conversationID } = timeline;
   useObservable(s.names);
-  const subscribe = useCallback((changed: () => void) => timeline.on('onChanged', changed), [timeline]);
+  const subscribe = useCallback(
+    (changed: () => void) => oncePerFrame(changed, (f) => timeline.on('onChanged', f)),
+    [timeline],
+  );
   const entries = useSyncExternalStore(subscribe, () => timeline.entries);
   const unsent = useUnsent(conversationID);
   const [opened, setOpened] = useState(false);
