@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -31,9 +32,9 @@ type NATS struct {
 	node     string
 	inbox    chan *nats.Msg
 	outbox   chan outgoing
-	commands chan []byte   // commands from other nodes
-	lost     chan struct{} // signals that messages of any shard may have been lost
-	hello    chan struct{} // signals that a new node is to get a heartbeat of this one
+	commands chan *nats.Msg // commands from other nodes
+	lost     chan struct{}  // signals that messages of any shard may have been lost
+	hello    chan struct{}  // signals that a new node is to get a heartbeat of this one
 	log      *slog.Logger
 
 	sent    [Shards]sentCounter
@@ -49,7 +50,7 @@ type NATS struct {
 	onMessage   func(topic string, data []byte, reply func([]byte))
 	onLoss      []func(node string, shards []int)
 	onHeartbeat []func(node string)
-	onCommand   func([]byte)
+	onCommand   func(command []byte, reply func(known bool))
 
 	mu      sync.Mutex
 	refs    [Shards]int
@@ -70,8 +71,9 @@ const (
 // the unique name of this node. If no server is reachable it keeps retrying; see Connected.
 func NewNATS(url, clusterID, node string, log *slog.Logger) (*NATS, error) {
 	b := &NATS{prefix: "beckon." + token(clusterID) + ".", node: node, inbox: make(chan *nats.Msg, natsInbox),
-		outbox: make(chan outgoing, natsOutbox), commands: make(chan []byte, natsCommands), onCommand: func([]byte) {},
-		lost: make(chan struct{}, 1), hello: make(chan struct{}, 1), log: log, peers: map[string]*peer{},
+		outbox: make(chan outgoing, natsOutbox), commands: make(chan *nats.Msg, natsCommands),
+		onCommand: func([]byte, func(bool)) {},
+		lost:      make(chan struct{}, 1), hello: make(chan struct{}, 1), log: log, peers: map[string]*peer{},
 		waiting: map[string]chan *nats.Msg{},
 		receive: func([]txn.Record) {}, reads: func([]byte) bool { return false },
 		onMessage: func(string, []byte, func([]byte)) {}}
@@ -120,13 +122,8 @@ func token(s string) string { return base64.RawURLEncoding.EncodeToString([]byte
 // nodeSubject is the subject of the messages to a node, or to all nodes if node is empty.
 func (b *NATS) nodeSubject(node string) string { return b.prefix + "node." + token(node) + "_" }
 
-// commandSubject is the subject of the commands to a gateway, or to all of them if name is empty.
-func (b *NATS) commandSubject(name string) string {
-	if name == "" {
-		return b.prefix + token("nodes") + ".c"
-	}
-	return b.prefix + token("node:"+name) + ".c"
-}
+// commandSubject is the subject of the commands to a gateway.
+func (b *NATS) commandSubject(name string) string { return b.prefix + token("node:"+name) + ".c" }
 
 // oldSubject is the subject of the heartbeats of nodes of an old version, without shards.
 func (b *NATS) oldSubject() string { return b.prefix + token("nodes") + ".w" }
@@ -193,24 +190,35 @@ func (b *NATS) queue(m outgoing) {
 	}
 }
 
-// PublishCommand sends a command to a node, or to all other nodes if node is empty.
-func (b *NATS) PublishCommand(node string, data []byte) error {
-	err := b.conn.Publish(b.commandSubject(node), data)
-	if node == "" {
-		return nil // while disconnected no other node is reachable
+// commandTime is the longest time that SendCommand waits for a response.
+const commandTime = 2 * time.Second
+
+// The responses to a command: its session is known to the node, or not.
+var (
+	commandTaken   = []byte{1}
+	commandUnknown = []byte{0}
+)
+
+// SendCommand sends a command to a gateway, and reports whether the gateway knows its session. It returns an error if the
+// command cannot have reached the gateway. Without a response in time it may have: nodes of earlier versions send none.
+func (b *NATS) SendCommand(ctx context.Context, name string, data []byte) (known bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	msg, err := b.conn.RequestWithContext(ctx, b.commandSubject(name), data)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true, nil
 	}
-	return err
+	if err != nil {
+		return false, err
+	}
+	return !bytes.Equal(msg.Data, commandUnknown), nil
 }
 
-// SubscribeCommands sets the name of this node for commands, and the handler of commands to it and to all nodes.
-func (b *NATS) SubscribeCommands(node string, handle func([]byte)) error {
+// SubscribeCommands sets the name of this node for commands, and their handler, which calls reply once.
+func (b *NATS) SubscribeCommands(name string, handle func(command []byte, reply func(known bool))) error {
 	b.onCommand = handle
-	for _, name := range []string{"", node} {
-		if _, err := b.conn.ChanSubscribe(b.commandSubject(name), b.inbox); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := b.conn.ChanSubscribe(b.commandSubject(name), b.inbox)
+	return err
 }
 
 // PublishMessage sends a message to the nodes that are subscribed to the shard of a topic.
@@ -277,8 +285,16 @@ func (b *NATS) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case command := <-b.commands:
-				b.onCommand(command)
+			case m := <-b.commands:
+				b.onCommand(m.Data, func(known bool) {
+					answer := commandUnknown
+					if known {
+						answer = commandTaken
+					}
+					if m.Reply != "" {
+						b.queue(outgoing{m.Reply, noShard, answer, ""})
+					}
+				})
 			}
 		}
 	})
@@ -362,7 +378,7 @@ func (b *NATS) handle(msg *nats.Msg) {
 	}
 	if strings.HasSuffix(msg.Subject, ".c") {
 		select {
-		case b.commands <- msg.Data:
+		case b.commands <- msg:
 		default: // dropped: callers time out and retry
 		}
 		return

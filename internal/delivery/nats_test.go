@@ -196,3 +196,25 @@ func TestRequestsOverNATS(t *testing.T) {
 	nodes[0].SendMessage("c", []byte("told"))
 	nodes[2].wait(t, &nodes[2].messages, `"" question`, `"" told`)
 }
+
+// TestCommandsOverNATS: a command reports whether its node knows the session, and an error if there is no such node.
+func TestCommandsOverNATS(t *testing.T) {
+	nodes := newBus(t, "a", "b")
+	err := nodes[1].SubscribeCommands("gateway", func(command []byte, reply func(bool)) {
+		reply(string(command) == "known")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscribed(t, nodes[1])
+	for _, c := range []struct {
+		name, command string
+		known         bool
+		unreachable   bool
+	}{{"gateway", "known", true, false}, {"gateway", "unknown", false, false}, {"gone", "known", false, true}} {
+		known, err := nodes[0].SendCommand(t.Context(), c.name, []byte(c.command))
+		if known != c.known || (err != nil) != c.unreachable {
+			t.Errorf("%s to %s: %v, %v", c.command, c.name, known, err)
+		}
+	}
+}

@@ -86,10 +86,11 @@ type Feeds interface {
 // Nodes sends commands between the gateways of a cluster: an HTTP request of a stream session may reach a node other
 // than the one that holds the stream.
 type Nodes interface {
-	// PublishCommand sends a command to a node, or to all nodes if node is empty.
-	PublishCommand(node string, data []byte) error
-	// SubscribeCommands registers this node's name and its handler of commands.
-	SubscribeCommands(node string, handle func([]byte)) error
+	// SendCommand sends a command to a node, and reports whether the node knows its session. An error means that the
+	// command cannot have reached the node.
+	SendCommand(ctx context.Context, node string, data []byte) (known bool, err error)
+	// SubscribeCommands registers this node's name and its handler of commands, which calls reply once.
+	SubscribeCommands(node string, handle func(command []byte, reply func(known bool))) error
 }
 
 // Options configures a Gateway. The zero value is valid. The On… callbacks must not block.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -37,6 +38,9 @@ func (g *Gateway) Handler() http.Handler {
 // errNoSession means that the stream of a session does not exist.
 var errNoSession = errors.New("session not found: its stream has ended")
 
+// errUnreachable means that a command cannot have reached the node of its stream: the client sends it again.
+var errUnreachable = errors.New("the node of this session is unreachable; send the command again")
+
 // emulation accepts the commands of a stream session. The stream may be on another node.
 func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
@@ -64,36 +68,46 @@ func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "body must be a request with session, node and data", http.StatusBadRequest)
 		return
 	}
-	if req.Node != g.id && g.opt.Nodes != nil {
-		command, err := req.MarshalCF()
-		if err == nil {
-			err = g.opt.Nodes.PublishCommand(req.Node, command)
-		}
-		if err != nil {
-			http.Error(w, "the node of this session is unreachable", http.StatusServiceUnavailable)
-			return
-		}
-	} else if err := g.feed(&req); errors.Is(err, errNoSession) {
+	switch err := g.forward(r.Context(), &req); {
+	case err == nil:
+		w.WriteHeader(http.StatusNoContent)
+	case errors.Is(err, errNoSession):
 		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	} else if err != nil {
+	case errors.Is(err, errUnreachable):
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
 		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+}
+
+// forward passes commands to the stream of their session, on this node or another one.
+func (g *Gateway) forward(ctx context.Context, req *wire.EmulationRequest) error {
+	if req.Node == g.id || g.opt.Nodes == nil {
+		return g.feed(req)
+	}
+	command, err := req.MarshalCF()
+	if err != nil {
+		return err
+	}
+	known, err := g.opt.Nodes.SendCommand(ctx, req.Node, command)
+	if err != nil {
+		g.opt.Log.Debug("a command did not reach the node of its stream", "node", req.Node, "error", err)
+		return errUnreachable
+	}
+	if !known {
+		return errNoSession
+	}
+	return nil
 }
 
 // receiveCommand runs a command that another node forwarded.
-func (g *Gateway) receiveCommand(data []byte) {
+func (g *Gateway) receiveCommand(data []byte, reply func(known bool)) {
 	var req wire.EmulationRequest
 	if err := req.UnmarshalCF(data); err != nil {
-		return // sent by another version
+		reply(false) // sent by another version
+		return
 	}
-	go func() {
-		if err := g.feed(&req); err != nil {
-			g.opt.Log.Debug("forwarded commands have no stream", "error", err)
-		}
-	}()
+	go func() { reply(!errors.Is(g.feed(&req), errNoSession)) }()
 }
 
 // feed passes commands to the stream of their session.

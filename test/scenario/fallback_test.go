@@ -44,6 +44,25 @@ func TestFallBackAcrossNodes(t *testing.T) {
 		t.Fatalf("%v, %v", answer, err)
 	}
 	_ = answer.Body.Close()
+	for _, c := range []struct {
+		session, node string
+		status        int
+	}{
+		{"unknown", connected.Connect.Node, http.StatusNotFound},
+		{connected.Connect.Session, "gone", http.StatusServiceUnavailable},
+	} {
+		if len(h.Nodes) == 1 && c.node == "gone" {
+			continue // a node alone has every session
+		}
+		body := fmt.Sprintf(`{"session":%q,"node":%q,"data":"{}"}`, c.session, c.node)
+		res, err := web.Post(last+"/emulation", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != c.status {
+			t.Errorf("session %s of node %s: status %d, want %d", c.session, c.node, res.StatusCode, c.status)
+		}
+	}
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "over-a-stream") {
 			return

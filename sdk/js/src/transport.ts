@@ -27,6 +27,14 @@ const givenUp = 11;
 /** The transport library's code for an expired token without a function that gets a new one. */
 export const expiredCode = 1;
 
+/** The transport library's code for the loss of a transport: here of a stream that the server does not know. */
+const noStream = 1;
+
+/** First and longest pause before a command of a stream session is sent again, and the time in which it is, in ms. */
+const firstRepeat = 50;
+const lastRepeat = 200;
+const deliveryTime = 4000;
+
 /** The server's code for a token that it refuses. */
 const refusedCode = 4500;
 
@@ -53,6 +61,7 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   if (globalThis.EventSource) transports.push({ transport: 'sse', endpoint: `${server}/connection/sse` });
   let worked = false; // the WebSocket has worked
   let attempts = 0; // with the WebSocket, since the last connection
+  let connections = 0;
   let unanswered = false; // a connect request since the last connection had no response
   let lateUntil = 0; // it may still replace this connection
   const emulationEndpoint = `${server}/emulation`;
@@ -61,14 +70,9 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
       new Centrifuge(transports, {
         ...options,
         emulationEndpoint,
-        // The library ignores the failure of a command over a stream; unhandled, it would end a program in Node. The command
-        // is sent again.
         ...(globalThis.fetch && {
-          fetch: (url: string, init: RequestInit) => {
-            const response = fetch(url, init);
-            if (url === emulationEndpoint) response.catch(() => undefined);
-            return response;
-          },
+          fetch: (url: string, init: RequestInit) =>
+            url === emulationEndpoint ? deliver(url, init) : fetch(url, init),
         }),
         getData: () => {
           // called before each attempt
@@ -81,6 +85,22 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
       }),
   );
   const state = (): Private => link as unknown as Private;
+  /**
+   * Sends a command of a stream session, again while the server cannot pass it on. The library would ignore the failure,
+   * and the call would wait for its timeout.
+   */
+  const deliver = async (url: string, init: RequestInit): Promise<Response> => {
+    const session = connections;
+    const until = performance.now() + deliveryTime;
+    for (let wait = firstRepeat; ; wait = Math.min(2 * wait, lastRepeat)) {
+      const response = await fetch(url, init).catch(() => undefined);
+      const current = session === connections && link.state === 'connected';
+      if (current && response?.status === 404) state()._disconnect(noStream, 'the stream has ended', true);
+      if (response && response.status < 500) return response;
+      if (!current || performance.now() + wait > until) return response ?? Response.error();
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  };
   // Frames that are read together, as in Node and from an HTTP stream, are processed one after the other. The library
   // starts the second before the end of the first, so its events would overtake those of the first. An exception is
   // reported as uncaught; the library would process no later frame.
@@ -104,6 +124,7 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
     Object.assign(state(), { _currentTransportIndex: 0, _transportWasOpen: false, _triedAllTransports: true });
   });
   link.on('connected', (c) => {
+    connections++;
     worked ||= c.transport === 'websocket';
     lateUntil = unanswered ? performance.now() + lateTime : 0;
     unanswered = false;

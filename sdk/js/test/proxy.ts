@@ -13,12 +13,18 @@ export class Proxy {
   mode: 'pass' | 'refuse' | 'swallow' | 'down' = 'refuse';
   /** The path of each request and upgrade. */
   readonly paths: string[] = [];
+  /** Requests with commands of stream sessions that are answered with a status, and not passed on. */
+  failCommands: number[] = [];
   /** Holds the next request to HTTP streaming, as during an outage; releaseRequest delivers it. */
   holdStream = false;
   releaseRequest = (): void => undefined;
   #open = new Set<Socket>();
   #server = createServer((req, res) => {
     this.paths.push(req.url!);
+    if (this.failCommands.length && req.url === '/emulation' && req.method === 'POST') {
+      res.writeHead(this.failCommands.shift()!).end();
+      return;
+    }
     if (this.holdStream && req.url === '/connection/http_stream') {
       this.holdStream = false;
       const body = text(req);

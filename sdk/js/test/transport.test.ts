@@ -43,6 +43,19 @@ test('a command that cannot be sent over a stream is sent again', async () => {
   assert.ok(await list);
 });
 
+test('a command is sent again while the node of its stream is unreachable, and after the loss of the stream', async () => {
+  await at.client.connect();
+  at.proxy.failCommands = [503, 502];
+  await call();
+  assert.deepEqual([at.proxy.failCommands, streams()], [[], 1]);
+  at.proxy.failCommands = [404]; // as after a restart that the stream did not notice
+  const again = at.client.once('onConnected');
+  const list = at.client.getConversationList();
+  await again;
+  assert.ok(await list);
+  assert.equal(streams(), 2);
+});
+
 test('a reconnect begins with the WebSocket, and no event is lost', async () => {
   await at.client.connect();
   const caller = server.cluster.device(`caller-of-${at.user}`);
