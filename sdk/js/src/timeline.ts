@@ -47,7 +47,9 @@ export class Timeline extends Emitter<TimelineEvents> {
   peerReadSeq = 0;
   #client: Client;
   #entries = new Map<string, Entry>(); // by keyOf
-  #sorted: readonly Entry[] | undefined = [];
+  #messages = new Map<string, string>(); // keys of entries, by message
+  #sorted: Entry[] = [];
+  #shared = false; // the array was returned, and is copied before a change
   #changes = new Map<string, MessageEvent>(); // of messages, since the timeline was created: pages may be older
   #reads = new Map<string, number>();
   #reactions = new Reactions();
@@ -73,7 +75,8 @@ export class Timeline extends Emitter<TimelineEvents> {
 
   /** The entries, the oldest first. The array is replaced by each change. */
   get entries(): readonly Entry[] {
-    return (this.#sorted ??= [...this.#entries.values()].sort(inOrder));
+    this.#shared = true;
+    return this.#sorted;
   }
 
   /** Reads the latest entries. */
@@ -151,29 +154,29 @@ export class Timeline extends Emitter<TimelineEvents> {
         before?.type !== 'messageRevoked' && (e.message?.version ?? Infinity) >= (before?.message?.version ?? 0);
       if (newer) this.#changes.set(e.messageID, e);
     }
-    this.#refresh();
+    this.#refresh([e.messageID ?? '', ...(e.receipts ?? []).map((r) => r.messageID)]);
   }
 
-  /** Applies the known changes to all entries. */
-  #refresh(): void {
-    for (const entry of [...this.#entries.values()]) this.#put(entry.seq, entry.event, entry.read);
+  /** Applies the known changes to messages. A timeline may have very many entries: only these are read. */
+  #refresh(messageIDs: Iterable<string>): void {
+    for (const id of messageIDs) {
+      const entry = this.#entries.get(this.#messages.get(id) ?? '');
+      if (entry) this.#put(entry.seq, entry.event, entry.read);
+    }
     this.#announce();
   }
 
   /** Applies changes of reactions. For internal use. */
   react(changes: readonly Schemas['ReactionChange'][]): void {
     this.#reactions.apply(changes, this.#client.userID);
-    const of = new Set(changes.map((c) => c.messageID));
-    for (const e of [...this.#entries.values()])
-      if (of.has((e.event as Partial<Message>).messageID ?? '')) this.#put(e.seq, e.event, e.read);
-    this.#announce();
+    this.#refresh(new Set(changes.map((c) => c.messageID)));
   }
 
   /** Removes entries up to a sequence. For internal use. */
   clear(upTo: number): void {
     if (upTo <= this.#clearedSeq) return;
     this.#clearedSeq = upTo;
-    for (const [key, e] of [...this.#entries]) if (e.seq <= upTo) this.#entries.delete(key);
+    this.#drop(0, this.#place(upTo + 1));
     this.#announce();
   }
 
@@ -233,7 +236,7 @@ export class Timeline extends Emitter<TimelineEvents> {
   }
 
   async #latest(): Promise<void> {
-    const before = [...this.#entries];
+    const before = this.#sorted.at(-1)?.seq ?? 0;
     const atGap = this.hasNewer; // then events are not added before the page has come
     const current = this.#current();
     const page = await this.#page('older');
@@ -242,7 +245,7 @@ export class Timeline extends Emitter<TimelineEvents> {
     this.hasNewer = false;
     // Entries before the page may have a gap to it. Those that came during the load are newer.
     const first = page.entries[0]?.seq ?? Infinity;
-    for (const [key, e] of before) if (e.seq < first) this.#entries.delete(key);
+    this.#drop(0, this.#place(Math.min(first, before + 1)));
     this.#announce();
     if (atGap) await this.#closeGap();
   }
@@ -300,17 +303,48 @@ export class Timeline extends Emitter<TimelineEvents> {
       this.#stored(m.messageID);
     }
     if (known && known.event === shown && known.read === count && known.mine === mine) return;
-    this.#entries.set(key, { seq, event: shown, read: count, mine });
+    const entry = { seq, event: shown, read: count, mine };
+    this.#entries.set(key, entry);
+    if (shown.type === 'message') this.#messages.set((shown as Message).messageID, key);
+    this.#own().splice(this.#place(seq, versionOf(shown)), known ? 1 : 0, entry);
+  }
+
+  /** Returns the array of the entries, to change it. */
+  #own(): Entry[] {
+    if (this.#shared) this.#sorted = [...this.#sorted];
+    this.#shared = false;
+    return this.#sorted;
+  }
+
+  /** Returns the index of the first entry with this sequence and version, or after them. */
+  #place(seq: number, version = -1): number {
+    const list = this.#sorted;
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const e = list[middle]!;
+      if (e.seq < seq || (e.seq === seq && versionOf(e.event) < version)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Removes the entries with indices from start up to end, without end. */
+  #drop(start: number, end: number): void {
+    for (const e of this.#own().splice(start, end - start)) {
+      this.#entries.delete(keyOf(e.seq, e.event));
+      if (e.event.type === 'message') this.#messages.delete((e.event as Message).messageID);
+    }
   }
 
   #remove(seq: number): void {
     this.#gone.add(seq);
-    for (const [key, e] of [...this.#entries]) if (e.seq === seq) this.#entries.delete(key);
+    this.#drop(this.#place(seq), this.#place(seq + 1));
   }
 
   #reset(): () => boolean {
     this.#generation++;
-    this.#entries.clear();
+    this.#drop(0, this.#sorted.length);
     this.#read = 0;
     this.#announce();
     return this.#current();
@@ -337,7 +371,6 @@ export class Timeline extends Emitter<TimelineEvents> {
 
   /** Raises onChanged once per microtask. */
   #announce(): void {
-    this.#sorted = undefined;
     if (this.#announced) return;
     this.#announced = true;
     queueMicrotask(() => {
