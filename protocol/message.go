@@ -242,6 +242,7 @@ type ModifyMessageRequest struct {
 // MessageResponse is a message after the change.
 type MessageResponse struct {
 	Message    Message  `json:"message"`
+	Seq        uint64   `json:"seq,omitempty"`  // getMessage: the sequence of the message
 	Mine       []string `json:"mine,omitempty"` // getMessage: the caller's reactions to the message
 	Repeat     bool     `json:"repeat,omitempty"`
 	ServerTime int64    `json:"serverTime"`

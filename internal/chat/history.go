@@ -182,6 +182,7 @@ func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.Messa
 		return protocol.MessageResponse{}, err
 	}
 	res, err := respond(m.Body, c.store.Now())
+	res.Seq = m.Seq
 	if err == nil && len(res.Message.Reactions) > 0 {
 		res.Mine, err = c.ownReactions(ctx, m, by.UserID)
 	}

@@ -164,6 +164,11 @@ func TestReplies(t *testing.T) {
 	if got.Message.ReplyTo != "m1" {
 		t.Errorf("the reply is %+v", got.Message)
 	}
+	var page protocol.HistoryResponse
+	s.act("ann", "getHistoryMessageList", protocol.HistoryRequest{ConversationID: "c2c_bob", Limit: 1}, &page)
+	if len(page.Messages) != 1 || page.Messages[0].Seq != got.Seq {
+		t.Errorf("the sequence of the reply is %d; the history has %+v", got.Seq, page.Messages)
+	}
 	s.refuse("bob", "sendMessage", text(protocol.SendMessageRequest{UserID: "ann"}, "m2"), im.CodeNoMessage, "replyTo")
 	s.refuse("bob", "sendMessage", text(protocol.SendMessageRequest{GroupID: "g"}, "m1"), im.CodeNoMessage, "replyTo")
 	s.refuse("bob", "sendMessage", text(protocol.SendMessageRequest{UserID: "cem"}, "m1"), im.CodeNoMessage, "replyTo")
