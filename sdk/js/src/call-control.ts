@@ -71,6 +71,7 @@ export class CallControl extends Emitter<CallEvents> {
     this.joining = false;
     this.invites = new Set(state.inviteID ? [state.inviteID] : []);
     this.set({ ...idle, ...state });
+    this.room.preload().catch(() => undefined); // enterRoom tries again
     return this.overCheck();
   }
 

@@ -1,5 +1,4 @@
 // The events of a media room, and their values.
-import { ConnectionQuality, DisconnectReason } from 'livekit-client';
 import type { Link } from './link.js';
 import type { Paused } from './pictures.js';
 
@@ -67,35 +66,3 @@ const every: Record<keyof RoomEvents, 1> = {
   onRecvCustomCmdMsg: 1,
 };
 export const roomEvents: ReadonlySet<string> = new Set(Object.keys(every));
-
-/** Returns the quality of TRTC. */
-export function qualityOf(q: ConnectionQuality): number {
-  switch (q) {
-    case ConnectionQuality.Excellent:
-      return 1;
-    case ConnectionQuality.Good:
-      return 2;
-    case ConnectionQuality.Poor:
-      return 4;
-    case ConnectionQuality.Lost:
-      return 6;
-    default:
-      return 0;
-  }
-}
-
-export function reasonOf(r: DisconnectReason | undefined): LeaveReason {
-  switch (r) {
-    case DisconnectReason.CLIENT_INITIATED:
-      return 'hangup';
-    case DisconnectReason.DUPLICATE_IDENTITY:
-      return 'replaced';
-    case DisconnectReason.PARTICIPANT_REMOVED:
-      return 'removed';
-    case DisconnectReason.ROOM_DELETED:
-    case DisconnectReason.ROOM_CLOSED:
-      return 'dismissed';
-    default:
-      return 'mediaLost';
-  }
-}

@@ -1,24 +1,20 @@
-import {
+import type {
   Room as LiveKitRoom,
-  RoomEvent,
-  Track,
-  TrackEvent,
-  type LocalParticipant,
-  type LocalTrack,
-  type LocalTrackPublication,
-  type Participant,
-  type RemoteParticipant,
-  type RemoteTrack,
-  type RemoteTrackPublication,
-  type VideoCaptureOptions,
+  LocalParticipant,
+  LocalTrack,
+  LocalTrackPublication,
+  Participant,
+  RemoteParticipant,
+  RemoteTrack,
+  RemoteTrackPublication,
+  VideoCaptureOptions,
 } from 'livekit-client';
 import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
-import { publishWithRetry, repairFullReconnects } from './full-reconnect.js';
-import { Links, type Link } from './link.js';
-import { Pictures, type Paused } from './pictures.js';
-import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
+import type { Links, Link } from './link.js';
+import type { Pictures, Paused } from './pictures.js';
+import { roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
 export type { Link } from './link.js';
@@ -26,6 +22,9 @@ export type { Paused } from './pictures.js';
 export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
 type Source = 'camera' | 'screen';
+
+/** LiveKit, which is large, and what needs it. It is set when the first room is entered. */
+let media: typeof import('./media.js');
 
 /** The options of enterRoom. */
 export interface EnterOptions {
@@ -107,6 +106,16 @@ export class Room extends Emitter<RoomEvents> {
     return this.#room;
   }
 
+  /** Loads the code for audio and video, as while a call rings. enterRoom does so too. */
+  async preload(): Promise<void> {
+    try {
+      media = await import('./media.js');
+    } catch (err) {
+      const message = `the code for audio and video could not be loaded: ${(err as Error).message}`;
+      throw new BeckonError({ code: Code.NoMedia, message, retryAfter: 1000 }, err);
+    }
+  }
+
   /**
    * Enters a room: that of an invitation, or group_<ID>, the permanent room of a group. It leaves the current room
    * first.
@@ -124,11 +133,14 @@ export class Room extends Emitter<RoomEvents> {
     await this.#leave('hangup');
     checkCurrent();
     const { roomID, role, rejoin } = options;
+    const loaded = this.preload();
+    loaded.catch(() => undefined); // thrown below
     const entry =
       options.entry ??
       (await this.#client.enterRoom({ roomID, ...(role ? { role } : {}), ...(rejoin ? { rejoin } : {}) }));
+    await loaded;
     checkCurrent();
-    const room = new LiveKitRoom({ adaptiveStream: true, dynacast: true, disconnectOnPageLeave: false });
+    const room = new media.Room({ adaptiveStream: true, dynacast: true, disconnectOnPageLeave: false });
     this.#room = room;
     this.#id = roomID;
     this.#granted = entry.granted as Role;
@@ -148,13 +160,13 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#in = true;
     this.emit('onEnterRoom', { roomID: this.#id, ms: Math.round(performance.now() - began) });
-    this.#links = new Links(
+    this.#links = new media.Links(
       room,
       (userID, link) => this.#linkChanged(userID, link),
       () => this.#client.checkConnection(),
     );
     this.#links.start();
-    this.#pictures = new Pictures(
+    this.#pictures = new media.Pictures(
       room,
       () => this.#lost,
       (paused) => this.emit('onPicturesPaused', paused),
@@ -193,7 +205,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.#room !== room) return '';
     globalThis.removeEventListener?.('pagehide', this.#onPageHide);
     // A reconnect in progress may still open the camera and the microphone again.
-    for (const track of this.#sent) track.on(TrackEvent.Restarted, () => track.stop()).stop();
+    for (const track of this.#sent) track.on(media.TrackEvent.Restarted, () => track.stop()).stop();
     this.#sent.clear();
     this.#wanted.clear();
     for (const el of this.#sounds.values()) el.remove();
@@ -237,7 +249,7 @@ export class Room extends Emitter<RoomEvents> {
     const room = this.#requireRoom();
     this.#wanted.add(source);
     const wanted = (): boolean => this.#room === room && this.#wanted.has(source);
-    await publishWithRetry(room, wanted, () => publish(room.localParticipant));
+    await media.publishWithRetry(room, wanted, () => publish(room.localParticipant));
   }
 
   /** Mutes or unmutes the microphone. */
@@ -250,7 +262,7 @@ export class Room extends Emitter<RoomEvents> {
   async stopLocalAudio(): Promise<void> {
     this.#wanted.delete('microphone');
     const { localParticipant } = this.#requireRoom();
-    const track = localParticipant.getTrackPublication(Track.Source.Microphone)?.track;
+    const track = localParticipant.getTrackPublication(media.Track.Source.Microphone)?.track;
     if (track) await localParticipant.unpublishTrack(track);
   }
 
@@ -298,7 +310,7 @@ export class Room extends Emitter<RoomEvents> {
       this.role === role
         ? undefined
         : new Promise<void>((resolve) => {
-            room.once(RoomEvent.ParticipantPermissionsChanged, () => resolve());
+            room.once(media.RoomEvent.ParticipantPermissionsChanged, () => resolve());
           });
     await this.#client.switchRole({ roomID: this.#id, role });
     if (role === 'anchor') this.#granted = 'anchor';
@@ -316,7 +328,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #publication(p: Participant, source: Source): LocalTrackPublication | RemoteTrackPublication | undefined {
-    return p.getTrackPublication(source === 'camera' ? Track.Source.Camera : Track.Source.ScreenShare) as
+    return p.getTrackPublication(source === 'camera' ? media.Track.Source.Camera : media.Track.Source.ScreenShare) as
       LocalTrackPublication | RemoteTrackPublication | undefined;
   }
 
@@ -343,9 +355,9 @@ export class Room extends Emitter<RoomEvents> {
   /** Raises a change in the availability of a track. */
   #update(p: RemoteParticipant, pub: RemoteTrackPublication): void {
     const names = {
-      [Track.Source.Camera]: 'onUserVideoAvailable',
-      [Track.Source.ScreenShare]: 'onUserSubStreamAvailable',
-      [Track.Source.Microphone]: 'onUserAudioAvailable',
+      [media.Track.Source.Camera]: 'onUserVideoAvailable',
+      [media.Track.Source.ScreenShare]: 'onUserSubStreamAvailable',
+      [media.Track.Source.Microphone]: 'onUserAudioAvailable',
     } as const;
     const name = names[pub.source as keyof typeof names];
     if (!name || !this.#others.has(p.identity)) return;
@@ -366,23 +378,23 @@ export class Room extends Emitter<RoomEvents> {
 
   #listen(room: LiveKitRoom): void {
     globalThis.addEventListener?.('pagehide', this.#onPageHide);
-    repairFullReconnects(room);
+    media.repairFullReconnects(room);
     const update = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#update(p, pub);
     const local = (): void =>
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
     room
-      .on(RoomEvent.ParticipantConnected, (p) => this.#enters(p))
-      .on(RoomEvent.ParticipantActive, (p) => this.#enters(p as RemoteParticipant, true)) // isActive follows the event
-      .on(RoomEvent.ParticipantDisconnected, (p) => {
+      .on(media.RoomEvent.ParticipantConnected, (p) => this.#enters(p))
+      .on(media.RoomEvent.ParticipantActive, (p) => this.#enters(p as RemoteParticipant, true)) // isActive follows the event
+      .on(media.RoomEvent.ParticipantDisconnected, (p) => {
         if (!this.#others.has(p.identity)) return;
         for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
         for (const key of this.#available.keys()) if (key.startsWith(`${p.identity}/`)) this.#available.delete(key);
         this.#others.delete(p.identity);
         this.emit('onRemoteUserLeaveRoom', { userID: p.identity });
       })
-      .on(RoomEvent.TrackSubscribed, (track, pub, p) => {
+      .on(media.RoomEvent.TrackSubscribed, (track, pub, p) => {
         if (pub.track !== track || room.remoteParticipants.get(p.identity) !== p) return; // buffered, and outdated
-        if (track.kind === Track.Kind.Audio) {
+        if (track.kind === media.Track.Kind.Audio) {
           const el = track.attach();
           el.hidden = true;
           document.body.append(el);
@@ -390,44 +402,46 @@ export class Room extends Emitter<RoomEvents> {
         }
         update(pub, p);
       })
-      .on(RoomEvent.TrackUnsubscribed, (track, pub, p) => {
+      .on(media.RoomEvent.TrackUnsubscribed, (track, pub, p) => {
         track.detach();
         this.#sounds.get(track)?.remove();
         this.#sounds.delete(track);
         update(pub, p);
       })
-      .on(RoomEvent.TrackUnpublished, update)
-      .on(RoomEvent.TrackMuted, (pub, p) =>
+      .on(media.RoomEvent.TrackUnpublished, update)
+      .on(media.RoomEvent.TrackMuted, (pub, p) =>
         p.isLocal ? local() : update(pub as RemoteTrackPublication, p as RemoteParticipant),
       )
-      .on(RoomEvent.TrackUnmuted, (pub, p) =>
+      .on(media.RoomEvent.TrackUnmuted, (pub, p) =>
         p.isLocal ? local() : update(pub as RemoteTrackPublication, p as RemoteParticipant),
       )
-      .on(RoomEvent.LocalTrackPublished, ({ track }) => {
+      .on(media.RoomEvent.LocalTrackPublished, ({ track }) => {
         if (track) this.#sent.add(track);
         local();
       })
-      .on(RoomEvent.LocalTrackUnpublished, local)
-      .on(RoomEvent.ActiveSpeakersChanged, (list) =>
+      .on(media.RoomEvent.LocalTrackUnpublished, local)
+      .on(media.RoomEvent.ActiveSpeakersChanged, (list) =>
         this.emit('onUserVoiceVolume', {
           volumes: Object.fromEntries(list.map((p) => [p.identity, Math.round(p.audioLevel * 100)])),
         }),
       )
-      .on(RoomEvent.ConnectionQualityChanged, (q, p) =>
-        this.emit('onNetworkQuality', { userID: p.identity, quality: qualityOf(q) }),
+      .on(media.RoomEvent.ConnectionQualityChanged, (q, p) =>
+        this.emit('onNetworkQuality', { userID: p.identity, quality: media.qualityOf(q) }),
       )
-      .on(RoomEvent.AudioPlaybackStatusChanged, () => this.emit('onAudioBlocked', { blocked: !room.canPlaybackAudio }))
-      .on(RoomEvent.ParticipantPermissionsChanged, (_, p) => {
+      .on(media.RoomEvent.AudioPlaybackStatusChanged, () =>
+        this.emit('onAudioBlocked', { blocked: !room.canPlaybackAudio }),
+      )
+      .on(media.RoomEvent.ParticipantPermissionsChanged, (_, p) => {
         if (p.isLocal) this.emit('onRoleChanged', { role: this.role });
       })
-      .on(RoomEvent.DataReceived, (data, p, _, topic) =>
+      .on(media.RoomEvent.DataReceived, (data, p, _, topic) =>
         this.emit('onRecvCustomCmdMsg', { userID: p?.identity ?? '', topic: topic ?? '', data }),
       )
-      .on(RoomEvent.Disconnected, (reason) => {
+      .on(media.RoomEvent.Disconnected, (reason) => {
         if (this.#room !== room) return;
         const entered = this.#in; // else enterRoom rejects
         const roomID = this.#forget(room);
-        if (entered) this.emit('onExitRoom', { roomID, reason: reasonOf(reason) });
+        if (entered) this.emit('onExitRoom', { roomID, reason: media.reasonOf(reason) });
       });
   }
 }
@@ -439,7 +453,7 @@ const joinTime = 8000;
 async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoom'>): Promise<void> {
   let signaling = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  room.once(RoomEvent.SignalConnected, () => {
+  room.once(media.RoomEvent.SignalConnected, () => {
     signaling = true;
   });
   const limit = new Promise<'late'>((resolve) => {
@@ -447,7 +461,11 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   });
   // After the loss of signaling, as in a restart of the server, LiveKit's own promise stays open, also if it reconnects.
   const lost = new Promise<void>((_, reject) => {
-    for (const event of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting, RoomEvent.Disconnected] as const)
+    for (const event of [
+      media.RoomEvent.SignalReconnecting,
+      media.RoomEvent.Reconnecting,
+      media.RoomEvent.Disconnected,
+    ] as const)
       room.once(event, () => reject(new Error('its connection was lost')));
   });
   // The limits of LiveKit are for each of its attempts.
