@@ -2,6 +2,7 @@ package web
 
 import (
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -29,6 +30,26 @@ func TestPages(t *testing.T) {
 	for _, path := range []string{"/.keep", "/assets/", "/none.js", "/../web.go"} {
 		if code, body, _ := get(t, path); code != 404 {
 			t.Errorf("%s is answered with %d: %.80s", path, code, body)
+		}
+	}
+}
+
+// TestEncodings: a file is sent in the smallest encoding that the client accepts, and not again while it is the same.
+func TestEncodings(t *testing.T) {
+	f := &file{body: []byte("plain"), gzip: []byte("as gzip"), brotli: []byte("as brotli"), kind: "text/css", tag: "t"}
+	for accepted, want := range map[string]string{"": "plain", "gzip, deflate, br": "as brotli", "gzip": "as gzip",
+		"br;q=0, gzip;q=0.5": "as gzip", "identity": "plain", "GZIP": "as gzip"} {
+		r := httptest.NewRequest("GET", "/a.css", nil)
+		r.Header.Set("Accept-Encoding", accepted)
+		w := httptest.NewRecorder()
+		f.send(w, r)
+		if w.Body.String() != want || w.Header().Get("Vary") != "Accept-Encoding" || w.Header().Get("Content-Type") != "text/css" {
+			t.Errorf("accepting %q: %q, %v", accepted, w.Body, w.Header())
+		}
+		r.Header.Set("If-None-Match", w.Header().Get("ETag"))
+		again := httptest.NewRecorder()
+		if f.send(again, r); again.Code != http.StatusNotModified {
+			t.Errorf("accepting %q, unchanged: status %d", accepted, again.Code)
 		}
 	}
 }
