@@ -18,6 +18,7 @@ NATIVE_MODULES := $(NATIVE)/node_modules/.package-lock.json
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
 PAGES := web/dist/index.html
+REACT := sdk/react/dist/index.js
 # The first run compiles it: two minutes. The linters are in .golangci.yml.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -33,7 +34,7 @@ sdk: $(SDK) ## Build the TypeScript SDK into sdk/js/dist
 
 web: $(PAGES) ## Build the pages into web/dist, which the server embeds
 
-$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json web/package.json test/*/package.json examples/typescript/package.json) | need-node
+$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json sdk/react/package.json web/package.json test/*/package.json examples/typescript/package.json) | need-node
 	@echo "fetching the JavaScript libraries"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -46,9 +47,13 @@ $(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts sdk/js/src/native/*.ts) sdk
 	@echo "building the SDK"
 	@cd sdk/js && node generate.mjs openapi.json && node build.mjs
 
-$(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/console.html web/vite.config.ts web/vite.sw.config.ts
+$(REACT): $(SDK) $(shell find sdk/react/src -type f) sdk/react/build.mjs sdk/react/package.json sdk/react/tsconfig.json sdk/react/tsconfig.build.json
+	@echo "building the React components"
+	@cd sdk/react && node build.mjs
+
+$(PAGES): $(REACT) $(shell find web/src web/public -type f) web/index.html web/console.html web/vite.config.ts web/vite.sw.config.ts web/compress.mjs
 	@echo "building the pages"
-	@cd web && npx vite build --logLevel warn && npx vite build --logLevel warn -c vite.sw.config.ts
+	@cd web && npx vite build --logLevel warn && npx vite build --logLevel warn -c vite.sw.config.ts && node compress.mjs
 
 $(CLUSTER): $(SOURCES) | need-go
 	@$(GO) build -o $(CLUSTER) ./test/cluster/run
@@ -96,6 +101,8 @@ test-js: $(BIN)
 	@cd test/node && node --test --test-timeout=60000
 	@echo "testing the TypeScript SDK"
 	@cd sdk/js && npm test --silent && node size.mjs
+	@echo "testing the React components"
+	@cd sdk/react && npm test --silent
 	@echo "testing the examples and generated clients in TypeScript"
 	@$(GO) test -count=1 -run TestTypeScript ./test/examples ./test/contract/clients
 
@@ -123,8 +130,8 @@ scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 
 check: check-go check-js ## Format, vet, golangci-lint, architecture rules, tidy modules, links, strict TypeScript, ESLint, Prettier
 
-check-js: $(SDK)
-	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npm run check --silent && cd ../examples/typescript && npm run check --silent
+check-js: $(REACT)
+	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../react && npm run check --silent && cd ../../web && npm run check --silent && cd ../examples/typescript && npm run check --silent
 	@echo "ESLint"; npx eslint --cache --cache-location node_modules/.cache/eslint/ --max-warnings 0 .
 	@echo "Prettier"; npx prettier --cache --check --log-level warn .
 
@@ -230,7 +237,7 @@ bench-drivers: | need-go ## The benchmark behind the choice of the SQLite driver
 	@cd test/drivers && $(GO) test -bench . -benchtime 200x -count 5
 
 clean: ## Remove what was built
-	@rm -rf bin node_modules sdk/js/dist sdk/js/openapi.json sdk/js/src/schema.ts web/dist/assets web/dist/index.html web/dist/console.html web/dist/sw.js web/dist/icon.svg
+	@rm -rf bin node_modules sdk/js/dist sdk/react/dist sdk/js/openapi.json sdk/js/src/schema.ts web/dist/assets web/dist/index.html web/dist/console.html web/dist/sw.js web/dist/*.webmanifest web/dist/icon*
 
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is missing: see https://go.dev/doc/install"; exit 1; }

@@ -23,7 +23,7 @@ export default defineConfig([
     languageOptions: { globals: { ...globals.browser, ...globals.serviceworker } },
   },
   {
-    files: ['web/src/**'],
+    files: ['web/src/**', 'sdk/react/src/**'],
     extends: [reactHooks.configs.flat.recommended],
     rules: {
       // Effects here subscribe to the client or a media room and read its state again, which may have changed since

@@ -158,7 +158,7 @@ test('a reload during a call resumes the same call and the same record', async (
 test('a call of three in a group; one is invited later', async () => {
   await alice.open('chat', 'group_demo-team');
   await alice.page.getByRole('button', { name: 'Video call', exact: true }).click();
-  const pick = alice.page.getByRole('dialog', { name: 'Whom do you want to call?' });
+  const pick = alice.page.getByRole('dialog', { name: 'Who do you want to call?' });
   await pick.getByLabel('Carol Okafor').uncheck();
   await pick.getByRole('button', { name: 'Call (1)' }).click();
   await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();

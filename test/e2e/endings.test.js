@@ -77,7 +77,7 @@ test('a user rejoins a running group call', async () => {
   const [alice, bob, carol] = await come('Alice Moreau', 'Bob Tanaka', 'Carol Okafor');
   await alice.open('chat', 'group_demo-team');
   await alice.page.getByRole('button', { name: 'Video call', exact: true }).click();
-  const pick = alice.page.getByRole('dialog', { name: 'Whom do you want to call?' });
+  const pick = alice.page.getByRole('dialog', { name: 'Who do you want to call?' });
   for (const box of await pick.getByRole('checkbox').all()) await box.uncheck();
   for (const name of ['Bob Tanaka', 'Carol Okafor']) await pick.getByLabel(name).check();
   await pick.getByRole('button', { name: 'Call (2)' }).click();

@@ -45,7 +45,7 @@ test('invalid addresses, a very long word, and a conversation with oneself', asy
   assert.ok(send.x + send.width <= 390, `the button is off the screen: ${JSON.stringify(send)}`);
   await bob.page.getByRole('button', { name: 'Back to the list' }).click();
   await bob.page.getByRole('button', { name: 'New conversation' }).click();
-  await bob.page.getByLabel('Somebody’s user ID').fill('bob');
+  await bob.page.getByLabel('A user’s ID').fill('bob');
   await bob.page.getByRole('button', { name: 'Write to them' }).click();
   await bob.page.getByText('That is you.').waitFor();
   await bob.leave();
@@ -58,7 +58,7 @@ test('a new chat room is open to all users, a class is not', async () => {
     await carol.page.getByRole('button', { name: 'New conversation' }).click();
     await carol.page.getByLabel('Name of a new group').fill(name);
     await carol.page.getByLabel('Kind').selectOption(kind);
-    await carol.page.getByRole('button', { name: 'Make the group' }).click();
+    await carol.page.getByRole('button', { name: 'Create the group' }).click();
     await carol.page.locator('[data-entry="in"]', { has: carol.page.getByRole('heading', { name }) }).waitFor();
     return carol.page.evaluate(() => location.hash);
   };

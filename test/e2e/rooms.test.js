@@ -111,6 +111,6 @@ test('chat room: ask for the microphone, grant it, mute, take it back, remove', 
   await seat(host, 'bob').getByRole('button', { name: 'Remove' }).click();
   await bob.page.getByText('The host sent you out').waitFor();
   await bob.page.getByRole('button', { name: 'Enter again' }).click();
-  await bob.page.getByText('that is up to its host').waitFor();
+  await bob.page.getByText('only the host may do that').waitFor();
   await Promise.all(all.map((p) => p.leave()));
 });

@@ -1,71 +1,137 @@
-import { useEffect, useState, type ReactNode } from 'react';
-import { CallLayer } from './call.js';
-import { Chat } from './chat.js';
-import { Classroom } from './classroom.js';
-import { ChatRoom } from './chat-room.js';
+import { lazy, Suspense, useEffect, useEffectEvent, useMemo, useState, type ReactNode } from 'react';
+import { BeckonError, Client } from 'beckon';
+import {
+  BeckonProvider,
+  Button,
+  CallLayer,
+  ChatRoom,
+  Classroom,
+  Conversation,
+  Empty,
+  useCovered,
+  useObservable,
+  useSession,
+  type Place,
+} from '@beckon/react';
 import { Nav } from './nav.js';
-import { turnOffPush } from './push.js';
-import { forget, keep, remembered } from './saved.js';
-import { Session } from './session.js';
+import { renewPush, turnOffPush } from './push.js';
+import { go, useRoute } from './route.js';
+import { demoUsers, forget, isKeptForPush, keep, keepForPush, remembered, type Saved } from './saved.js';
 import { SignIn } from './signin.js';
-import { Button, Toasts, Empty } from './ui.js';
-import { SessionContext, useCall, useRoute, useSession, useObservable } from './use.js';
+import { pageText, usePageText, usePageTexts } from './texts.js';
+import { Title } from './title.js';
+
+const CallHistory = lazy(() => import('./calls.js'));
 
 /** Timeout of the removal of this browser's push subscription at sign-out, in milliseconds. */
 const pushTimeout = 3000;
 
-export function App(): ReactNode {
-  const [session, set] = useState<Session>();
-  useEffect(() => {
-    const saved = remembered();
-    if (saved) set(new Session(saved));
-  }, []);
-  useEffect(() => () => session?.close(), [session]);
-  if (!session)
-    return (
-      <SignIn
-        onToken={(saved) => {
-          keep(saved);
-          set(new Session(saved));
-        }}
-      />
-    );
+/** The pages, by the kinds of places of the components. */
+const pages = { chat: 'chat', class: 'class', room: 'lounge' } as const;
+
+const navigate = ({ kind, id }: Place): void => go(pages[kind], ...(id ? [id] : []));
+
+/** Returns the server that the page names in <meta name="beckon-server">, else the page's own, without the page's name. */
+function serverOfPage(): string {
   return (
-    <SessionContext.Provider value={session}>
-      <Inside
-        onLeave={() => {
-          forget();
-          void Promise.race([turnOffPush(session), new Promise((resolve) => setTimeout(resolve, pushTimeout))])
-            .catch(() => undefined)
-            .finally(() => {
-              session.close();
-              set(undefined);
-              location.hash = '';
-            });
-        }}
-      />
-    </SessionContext.Provider>
+    document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || new URL('.', location.href).href
   );
 }
 
-function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
-  const [page = 'chat', target = ''] = useRoute();
+export function App(): ReactNode {
+  const [saved, set] = useState<Saved | undefined>(remembered);
+  if (!saved)
+    return (
+      <SignIn
+        onToken={(user, stay) => {
+          keep(user, stay);
+          set(user);
+        }}
+      />
+    );
+  return <SignedIn key={saved.userID} saved={saved} onLeave={() => set(undefined)} />;
+}
+
+function SignedIn({ saved, onLeave }: { saved: Saved; onLeave: () => void }): ReactNode {
+  const { locale } = usePageTexts();
+  const client = useMemo(() => new Client({ token: saved.token, server: serverOfPage() }), [saved]);
+  const leave = (): void => {
+    forget();
+    void Promise.race([turnOffPush({ client, saved }), new Promise((resolve) => setTimeout(resolve, pushTimeout))])
+      .catch(() => undefined)
+      .finally(() => {
+        onLeave();
+        location.hash = '';
+      });
+  };
+  return (
+    <BeckonProvider
+      client={client}
+      userID={saved.userID}
+      nick={saved.nick}
+      locale={locale}
+      onNavigate={navigate}
+      onConnect={(err) => {
+        if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget();
+      }}
+    >
+      <Renewal saved={saved} />
+      <Inside saved={saved} onLeave={leave} />
+    </BeckonProvider>
+  );
+}
+
+/** Replaces the token before it expires. Only a demo server gives a new one without a sign-in. */
+function Renewal({ saved }: { saved: Saved }): ReactNode {
+  const s = useSession();
+  useEffect(() => {
+    const renew = async (): Promise<void> => {
+      const token = (await demoUsers()).find((u) => u.userID === saved.userID)?.token;
+      if (!token) return s.toast(pageText('expires'), 'error');
+      try {
+        await s.client.renew(token);
+        saved.token = token;
+        keep(saved);
+        if (isKeptForPush(saved.userID)) keepForPush(saved);
+      } catch (err) {
+        s.toast(pageText('failed.renew', { reason: s.reason(err) }), 'error');
+      }
+    };
+    const offs = [
+      s.client.on('onTokenWillExpire', () => void renew()),
+      s.client.on('onTokenExpired', () => void renew()),
+      s.client.on('onConnected', () => {
+        renewPush({ client: s.client, saved }).catch(() => undefined); // retried at the next connect
+      }),
+    ];
+    return () => offs.forEach((off) => off());
+  }, [s, saved]);
+  return null;
+}
+
+function Inside({ saved, onLeave }: { saved: Saved; onLeave: () => void }): ReactNode {
+  const [page = 'chat', target = '', at = ''] = useRoute();
   useAnswered(page === 'answered' ? target : '');
   const known = ['chat', 'class', 'lounge'].includes(page) && (page !== 'chat' || /^(c2c|group)_./.test(target));
-  const [place, id] = known ? [page, target] : [['class', 'lounge'].includes(page) ? page : 'chat', ''];
-  const talking = !['idle', 'ringing'].includes(useCall().phase); // the call covers the page
+  const [place, id] = known ? [page, target] : [['class', 'lounge', 'calls'].includes(page) ? page : 'chat', ''];
+  const covered = useCovered();
   return (
     <div className={`app ${id ? 'open' : ''}`}>
       <LinkBanner onLeave={onLeave} />
-      <Nav place={place} id={id} onLeave={onLeave} inert={talking} />
-      <main key={`${place}/${id}`} inert={talking}>
-        {!id && <Welcome />}
-        {id && place === 'chat' && <Chat conversationID={id} />}
+      <Nav place={place} id={id} saved={saved} onLeave={onLeave} inert={covered} />
+      <main key={`${place}/${id}/${at}`} inert={covered}>
+        {!id && place !== 'calls' && <Welcome />}
+        {!id && place === 'calls' && (
+          <Suspense fallback={null}>
+            <CallHistory />
+          </Suspense>
+        )}
+        {id && place === 'chat' && <Conversation conversationID={id} {...(Number(at) ? { seq: Number(at) } : {})} />}
         {id && place === 'class' && <Classroom groupID={id} />}
         {id && place === 'lounge' && <ChatRoom groupID={id} />}
       </main>
       <CallLayer />
-      <Toasts />
+      <Title />
     </div>
   );
 }
@@ -74,20 +140,22 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
 function useAnswered(inviteID: string): void {
   const s = useSession();
   const link = useObservable(s.link);
-  useEffect(() => {
-    if (!inviteID || link !== 'connected') return;
+  const pickUp = useEffectEvent(() => {
     location.hash = '#/chat';
-    s.calls.pickUp(inviteID).catch((err: unknown) => s.fail(err, 'The call could not be answered'));
-  }, [s, inviteID, link]);
+    s.calls
+      .pickUp(inviteID)
+      .catch((err: unknown) => s.toast(pageText('failed.pickUp', { reason: s.reason(err) }), 'error'));
+  });
+  useEffect(() => {
+    if (inviteID && link === 'connected') pickUp();
+  }, [inviteID, link]);
 }
 
 function Welcome(): ReactNode {
+  const t = usePageText();
   return (
-    <Empty icon="hand" title="Select a conversation">
-      <p>
-        Open a conversation and call, step into a classroom, or take a seat in a chat room. The server decides every
-        outcome, so all your devices show the same.
-      </p>
+    <Empty icon="hand" title={t('welcome.title')}>
+      <p>{t('welcome.text')}</p>
     </Empty>
   );
 }
@@ -95,20 +163,14 @@ function Welcome(): ReactNode {
 /** Shows a lost connection, and sessions ended by the server. */
 function LinkBanner({ onLeave }: { onLeave: () => void }): ReactNode {
   const s = useSession();
+  const t = usePageText();
   const link = useObservable(s.link);
-  const text = {
-    connecting: 'Connecting to the server…',
-    connected: '',
-    lost: 'The server cannot be reached. Trying again; nothing you sent is lost.',
-    kicked: 'You were signed out, because another device took this place.',
-    refused: 'The server does not let you in: your sign-in has expired or is not valid.',
-  }[link];
-  if (!text) return null;
+  if (link === 'connected') return null;
   const over = link === 'kicked' || link === 'refused';
   return (
     <div className={`banner ${link}`} role="alert">
-      <span>{text}</span>
-      {over && <Button onClick={onLeave}>Sign in again</Button>}
+      <span>{t(`link.${link}`)}</span>
+      {over && <Button onClick={onLeave}>{t('link.signIn')}</Button>}
     </div>
   );
 }

@@ -1,9 +1,9 @@
 import '@fontsource-variable/figtree';
-import './style.css';
-import './rooms.css';
+import '@beckon/react/style.css';
+import './page.css';
 import { createRoot } from 'react-dom/client';
-import { LogLevel, setLogLevel } from 'livekit-client';
 import { App } from './app.js';
+import { loadLanguage } from './texts.js';
 
-setLogLevel(LogLevel.warn);
+await loadLanguage();
 createRoot(document.getElementById('root')!).render(<App />);

@@ -1,6 +1,8 @@
-// The sign-in of a page: one per tab, and one per user for the pages that notifications open.
+// The sign-in of a page: one per tab; one that outlives the browser, if the user wants to stay signed in; and one per
+// user for the pages that notifications open.
 
 const sessionKey = 'beckon.session';
+const stayKey = 'beckon.stay';
 const pushKey = (userID: string): string => `beckon.away.${userID}`;
 
 export interface Saved {
@@ -27,16 +29,26 @@ export function remembered(): Saved | undefined {
     keep(opened);
     return opened;
   }
-  const text = sessionStorage.getItem(sessionKey); // per tab, so that two tabs can have different users
+  // Per tab, so that two tabs can have different users.
+  const text = sessionStorage.getItem(sessionKey) ?? localStorage.getItem(stayKey);
   return text ? (JSON.parse(text) as Saved) : undefined;
 }
 
-export function keep(saved: Saved): void {
-  sessionStorage.setItem(sessionKey, JSON.stringify(saved));
+/** Stores the sign-in of this tab. stay: also for later tabs; by default if it is stored for them already. */
+export function keep(saved: Saved, stay = staying(saved.userID)): void {
+  const text = JSON.stringify(saved);
+  sessionStorage.setItem(sessionKey, text);
+  if (stay) localStorage.setItem(stayKey, text);
+}
+
+function staying(userID: string): boolean {
+  const text = localStorage.getItem(stayKey);
+  return text !== null && (JSON.parse(text) as Saved).userID === userID;
 }
 
 export function forget(): void {
   sessionStorage.removeItem(sessionKey);
+  localStorage.removeItem(stayKey);
 }
 
 /** Stores the sign-in for pages that notifications open: a new tab has no session storage of its own. */

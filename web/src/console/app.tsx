@@ -1,6 +1,6 @@
 import { useState, type FormEvent, type ReactNode } from 'react';
-import { Button } from '../ui.js';
-import { go, useRoute } from '../use.js';
+import { Button } from '@beckon/react';
+import { go, useRoute } from '../route.js';
 import { Calls } from './calls.js';
 import { API, errorText, keep, remembered } from './api.js';
 import { Erasures } from './erasures.js';

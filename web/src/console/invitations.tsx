@@ -1,6 +1,6 @@
 import { type FormEvent, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
-import { Button } from '../ui.js';
+import { Button } from '@beckon/react';
 import { Act, Problem, Table } from './parts.js';
 import { span, useAPI, usePages, useRead, when } from './use.js';
 

@@ -1,5 +1,5 @@
 import { useState, type ReactNode } from 'react';
-import { Button } from '../ui.js';
+import { Button } from '@beckon/react';
 import { Act, Problem, Search, Table } from './parts.js';
 import { span, useAPI, usePages, when } from './use.js';
 

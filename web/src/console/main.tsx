@@ -1,9 +1,11 @@
 import '@fontsource-variable/figtree';
 import 'uplot/dist/uPlot.min.css';
-import '../style.css';
-import '../rooms.css';
+import '@beckon/react/style.css';
+import '../page.css';
 import './console.css';
 import { createRoot } from 'react-dom/client';
 import { Console } from './app.js';
 
-createRoot(document.getElementById('root')!).render(<Console />);
+const root = document.getElementById('root')!;
+root.className = 'beckon';
+createRoot(root).render(<Console />);

@@ -1,5 +1,5 @@
 import { useRef, useState, type ReactNode } from 'react';
-import { Button } from '../ui.js';
+import { Button } from '@beckon/react';
 import { errorText } from './api.js';
 
 /** A column of a table. */

@@ -1,6 +1,6 @@
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
-import { Button } from '../ui.js';
+import { Button } from '@beckon/react';
 import { errorText } from './api.js';
 import { Problem, Table } from './parts.js';
 import { useAPI, useRead, when } from './use.js';

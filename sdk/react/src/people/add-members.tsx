@@ -1,0 +1,49 @@
+// The dialog that adds members to a group.
+import { useState, type FormEvent, type ReactNode } from 'react';
+import { Button } from '../ui/button.js';
+import { Dialog } from '../ui/dialog.js';
+import { useSession, useText, useTranslator } from '../use.js';
+import { unknownUsers, userIDsIn } from './user-ids.js';
+
+export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () => void }): ReactNode {
+  const s = useSession();
+  const t = useText();
+  const translator = useTranslator();
+  const [members, setMembers] = useState('');
+  const [wrong, setWrong] = useState('');
+  const add = async (e: FormEvent): Promise<void> => {
+    e.preventDefault();
+    try {
+      const memberList = userIDsIn(members);
+      const unknown = await unknownUsers(s, memberList);
+      if (unknown.length) return setWrong(t('members.unknown', { users: translator.list(unknown) }));
+      await s.client.inviteUserToGroup({ groupID, memberList });
+      s.refreshSoon();
+      onClose();
+    } catch (err) {
+      setWrong(s.reason(err));
+    }
+  };
+  return (
+    <Dialog title={t('members.addTitle')} onClose={onClose}>
+      <form onSubmit={(e) => void add(e)}>
+        <label>
+          {t('members.theirIDs')}
+          <input
+            value={members}
+            onChange={(e) => setMembers(e.target.value)}
+            placeholder="bob, carol"
+            autoComplete="off"
+            required
+          />
+        </label>
+        <p className="wrong" role="alert">
+          {wrong}
+        </p>
+        <Button tone="main" type="submit">
+          {t('members.doAdd')}
+        </Button>
+      </form>
+    </Dialog>
+  );
+}
