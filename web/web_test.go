@@ -43,8 +43,9 @@ func TestEncodings(t *testing.T) {
 		r.Header.Set("Accept-Encoding", accepted)
 		w := httptest.NewRecorder()
 		f.send(w, r)
-		if w.Body.String() != want || w.Header().Get("Vary") != "Accept-Encoding" || w.Header().Get("Content-Type") != "text/css" {
-			t.Errorf("accepting %q: %q, %v", accepted, w.Body, w.Header())
+		h := w.Header()
+		if w.Body.String() != want || h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Type") != "text/css" {
+			t.Errorf("accepting %q: %q, %v", accepted, w.Body, h)
 		}
 		r.Header.Set("If-None-Match", w.Header().Get("ETag"))
 		again := httptest.NewRecorder()

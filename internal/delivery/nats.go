@@ -199,8 +199,9 @@ var (
 	commandUnknown = []byte{0}
 )
 
-// SendCommand sends a command to a gateway, and reports whether the gateway knows its session. It returns an error if the
-// command cannot have reached the gateway. Without a response in time it may have: nodes of earlier versions send none.
+// SendCommand sends a command to a gateway, and reports whether the gateway knows its session. It returns an error if
+// the command cannot have reached the gateway. Without a response in time it may have: nodes of earlier versions send
+// none.
 func (b *NATS) SendCommand(ctx context.Context, name string, data []byte) (known bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()

@@ -13,7 +13,8 @@ const en = {
   'nav.signOut': 'Sign out',
   'welcome.title': 'Select a conversation',
   'welcome.text':
-    'Open a conversation and call, step into a classroom, or take a seat in a chat room. The server decides every outcome, so all your devices show the same.',
+    'Open a conversation and call, step into a classroom, or take a seat in a chat room. The server decides every ' +
+    'outcome, so all your devices show the same.',
   'link.connecting': 'Connecting to the server…',
   'link.lost': 'The server cannot be reached. Trying again; nothing you sent is lost.',
   'link.kicked': 'You were signed out, because another device took this place.',

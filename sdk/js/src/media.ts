@@ -3,6 +3,7 @@ import { ConnectionQuality, DisconnectReason } from 'livekit-client';
 import type { LeaveReason } from './room-events.js';
 
 export { Room, RoomEvent, Track, TrackEvent } from 'livekit-client';
+export { connect } from './connect-media.js';
 export { publishWithRetry, repairFullReconnects } from './full-reconnect.js';
 export { Links } from './link.js';
 export { Pictures } from './pictures.js';

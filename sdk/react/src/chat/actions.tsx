@@ -1,5 +1,14 @@
 // The actions on a message: a button that opens a bar, which closes with the choice, Escape, or a click elsewhere.
-import { lazy, Suspense, useImperativeHandle, useLayoutEffect, useRef, useState, type ReactNode, type Ref } from 'react';
+import {
+  lazy,
+  Suspense,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type ReactNode,
+  type Ref,
+} from 'react';
 import type { Schemas } from 'beckon';
 import { forward } from 'beckon/inbox';
 import { Button } from '../ui/button.js';

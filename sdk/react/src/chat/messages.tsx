@@ -370,7 +370,7 @@ function useRead(conversationID: string, newest: number, lines: readonly Line[],
       .flatMap(({ message: m }) => (m?.needReadReceipt && m.from !== me && !m.revoked ? [m.messageID] : []))
       .slice(-maxReceipts);
     const groupID = conversationID.slice('group_'.length);
-    if (messageIDList.length) client.sendMessageReadReceipts({ groupID, messageIDList }).catch(() => undefined); // the sender sees fewer readers
+    if (messageIDList.length) client.sendMessageReadReceipts({ groupID, messageIDList }).catch(() => undefined); // fewer readers are shown
   });
   useEffect(() => mark(), [newest, inView, covered]);
   useEffect(() => {

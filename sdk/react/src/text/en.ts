@@ -215,7 +215,8 @@ export const en = {
   'device.microphone': 'Microphone',
   'device.speaker': 'Speaker',
   'device.forbidden':
-    'The browser may not use your {device, select, camera {camera} other {microphone}}. Allow it in the address bar; you are in the call without it.',
+    'The browser may not use your {device, select, camera {camera} other {microphone}}. Allow it in the address bar; ' +
+    'you are in the call without it.',
   'device.missing':
     'No {device, select, camera {camera} other {microphone}} was found. You are in the call without it.',
   'device.broken':
