@@ -23,7 +23,7 @@ REACT := sdk/react/dist/index.js
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: contract test-native cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: bench-pages contract test-native cells schedules sizing bench-timelines bench-postgres bench-backlog bench-erasure retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -124,6 +124,9 @@ e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and m
 
 test-net: need-net $(BIN) $(RELAY) | need-chromium ## Call over networks that delay, lose, block, move and cut, in network namespaces: root on Linux, so not in CI; 20 minutes (ARGS="--only 'loss 3'")
 	@cd test/net && exec node run.js $(ARGS)
+
+bench-pages: $(BIN) | need-chromium ## Measure a conversation of 100,000 messages (BENCH_MESSAGES) and the first paint, in Chromium: five minutes
+	@cd test/e2e && node bench-pages.js
 
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js
