@@ -11,7 +11,7 @@ RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false
 SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path './test/conference/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
 MODULES := node_modules/.package-lock.json
 # The network between a browser and the server, and its tabs, are the same with any number of nodes.
-NODE_SCENES = $$(ls *.test.js | grep -v -e network -e firewall -e tabs)
+NODE_SCENES = $$(ls *.test.js | grep -v -e network -e firewall -e tabs -e package)
 NODE_TESTS = $$(grep -l -e cluster.js -e phone-scene.js test/*.test.ts | grep -v pack) # those with a server
 NATIVE := examples/react-native
 NATIVE_MODULES := $(NATIVE)/node_modules/.package-lock.json

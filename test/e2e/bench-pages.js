@@ -36,16 +36,13 @@ try {
     await alice.open('chat');
     await page.getByText('Select a conversation').waitFor();
     times.push(
-      await page.evaluate(
-        async (last) => {
-          const begin = performance.now();
-          location.hash = '#/chat/c2c_bob';
-          while (![...document.querySelectorAll('.bubble .words')].some((e) => e.textContent.startsWith(last)))
-            await new Promise((resolve) => requestAnimationFrame(resolve));
-          return performance.now() - begin;
-        },
-        'the last one',
-      ),
+      await page.evaluate(async (last) => {
+        const begin = performance.now();
+        location.hash = '#/chat/c2c_bob';
+        while (![...document.querySelectorAll('.bubble .words')].some((e) => e.textContent.startsWith(last)))
+          await new Promise((resolve) => requestAnimationFrame(resolve));
+        return performance.now() - begin;
+      }, 'the last one'),
     );
   }
   console.log(

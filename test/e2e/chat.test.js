@@ -197,6 +197,29 @@ test('a group: notice, mentions, receipts, moderators, removal, and the owner wh
   await alice.page.locator('.list').getByText('The club').waitFor({ state: 'detached' });
 });
 
+test('a user asks to join by an invite link, and is let in', async () => {
+  await cluster.call('createGroup', { groupID: 'open-day', name: 'Open day', type: 'Public' }, 'alice');
+  await alice.open('chat', 'group_open-day');
+  await openPanel(alice);
+  await panel(alice).getByRole('img', { name: 'The link as a QR code' }).waitFor();
+  await panel(alice).getByRole('button', { name: 'Copy the link' }).click();
+  const link = await alice.page.evaluate(() => navigator.clipboard.readText());
+  await alice.page.keyboard.press('Escape');
+  await bob.page.goto(link);
+  const join = bob.page.getByRole('dialog', { name: 'Join a group' });
+  await join.getByRole('heading', { name: 'Open day' }).waitFor();
+  await join.getByRole('button', { name: 'Ask to join' }).click();
+  await bob.page.getByText('You have asked to join').waitFor();
+  await openPanel(alice);
+  await panel(alice).getByText('Want to join: 1').waitFor();
+  await panel(alice).getByRole('button', { name: 'Let in' }).click();
+  await panel(alice).locator('[data-member="bob"]').waitFor();
+  await alice.page.keyboard.press('Escape');
+  await bob.page.goto(link);
+  await join.getByRole('button', { name: 'Open' }).click();
+  await bob.page.getByRole('heading', { name: 'Open day' }).waitFor();
+});
+
 test('the settings: a name, quiet hours, another device that is disconnected', async () => {
   const phone = await bob.tab();
   await alice.page.bringToFront();

@@ -8,6 +8,7 @@ import {
   Classroom,
   Conversation,
   Empty,
+  JoinGroup,
   useCovered,
   useObservable,
   useSession,
@@ -71,6 +72,7 @@ function SignedIn({ saved, onLeave }: { saved: Saved; onLeave: () => void }): Re
       nick={saved.nick}
       locale={locale}
       onNavigate={navigate}
+      groupLink={(groupID) => new URL(`#/join/${encodeURIComponent(groupID)}`, location.href).href}
       onConnect={(err) => {
         if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget();
       }}
@@ -130,6 +132,7 @@ function Inside({ saved, onLeave }: { saved: Saved; onLeave: () => void }): Reac
         {id && place === 'class' && <Classroom groupID={id} />}
         {id && place === 'lounge' && <ChatRoom groupID={id} />}
       </main>
+      {page === 'join' && target && <JoinGroup key={target} groupID={target} onClose={() => go('chat')} />}
       <CallLayer />
       <Title />
     </div>

@@ -45,11 +45,12 @@ export { CallButton, type CallButtonProps } from './call/call-button.js';
 export { DevicePicker, type DevicePickerProps } from './call/devices.js';
 export { Tile, useLocal, useRemote } from './call/tiles.js';
 
+export type { JoinGroupProps } from './people/join-group.js';
 export { AddMembers } from './people/add-members.js';
 export { PickMembers } from './people/pick-members.js';
 export type { SettingsProps } from './people/settings.js';
 
-export { ChatRoom, Classroom, Conversation, ConversationPanel, NewConversation, Settings } from './later.js';
+export { ChatRoom, Classroom, Conversation, ConversationPanel, JoinGroup, NewConversation, Settings } from './later.js';
 
 export { Avatar, Name, UserAvatar } from './ui/avatar.js';
 export { Button, IconButton } from './ui/button.js';

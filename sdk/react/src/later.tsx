@@ -30,5 +30,8 @@ export const ConversationPanel = later(async () => (await import('./people/conve
 /** The dialog that opens a conversation or creates a group. */
 export const NewConversation = later(async () => (await import('./people/new-conversation.js')).NewConversation);
 
+/** The dialog that joins a group, or asks to: of a link to a group. */
+export const JoinGroup = later(async () => (await import('./people/join-group.js')).JoinGroup);
+
 /** The call in progress. */
 export const Ongoing = later(async () => (await import('./call/ongoing.js')).Ongoing);

@@ -21,6 +21,8 @@ export interface ProviderProps {
   theme?: Record<`--${string}`, string>;
   /** Opens a page of the application: after a click on a conversation, or when a group was created. */
   onNavigate?: (place: Place) => void;
+  /** Returns the address of a page of the application that joins a group: it shows JoinGroup. Without it, there are no links. */
+  groupLink?: (groupID: string) => string;
   /** Called when the client is connected for the first time, or cannot be: its token is refused. */
   onConnect?: (error?: unknown) => void;
   children: ReactNode;
@@ -35,6 +37,7 @@ export function BeckonProvider({
   strings,
   theme,
   onNavigate,
+  groupLink,
   onConnect,
   children,
 }: ProviderProps): ReactNode {
@@ -46,6 +49,7 @@ export function BeckonProvider({
     ...(nick === undefined ? {} : { nick }),
     ...(locale === undefined ? {} : { locale }),
     ...(strings ? { strings } : {}),
+    ...(groupLink ? { groupLink } : {}),
   }));
   useEffect(() => {
     const s = new Session(client, { ...options(), onNavigate: (place) => navigate(place) });

@@ -51,6 +51,8 @@ export interface SessionOptions {
   strings?: Partial<Texts>;
   /** Opens a page, when a component asks for it. */
   onNavigate?: (place: Place) => void;
+  /** Returns the address of a page that joins a group, for invite links. */
+  groupLink?: (groupID: string) => string;
 }
 
 type Group = Schemas['JoinedResponse']['groups'][number];
@@ -83,6 +85,8 @@ export class Session {
   readonly ready: Promise<void>;
   /** Opens a page of the application. */
   readonly navigate: (place: Place) => void;
+  /** Returns the address of a page that joins a group. */
+  readonly groupLink: ((groupID: string) => string) | undefined;
   #requested = new Set<string>();
   #quoted = new Map<string, Promise<Schemas['Message']>>();
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
@@ -90,10 +94,11 @@ export class Session {
   #locale = '';
   #off: (() => void)[];
 
-  constructor(client: Client, { userID, nick, locale, strings, onNavigate }: SessionOptions) {
+  constructor(client: Client, { userID, nick, locale, strings, onNavigate, groupLink }: SessionOptions) {
     this.client = client;
     this.me = userID;
     this.navigate = onNavigate ?? (() => undefined);
+    this.groupLink = groupLink;
     this.calls = new Calls(client, new Room(client));
     this.inbox = new Inbox(client);
     this.translator = new Observable(new Translator('en', en));

@@ -5,6 +5,7 @@ import { Name, UserAvatar } from '../ui/avatar.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { useObservable, useSession, useText } from '../use.js';
+import { InviteLink } from './invite-link.js';
 import { GroupSettings } from './group-settings.js';
 import { Members } from './members.js';
 
@@ -138,6 +139,7 @@ function GroupPart({ groupID, onClose }: { groupID: string; onClose: () => void 
   return (
     <>
       <GroupSettings group={group} role={role} onChange={load} onLeft={onClose} />
+      {group.type !== 'Work' && <InviteLink groupID={groupID} />}
       <Members group={group} members={members} role={role} onChange={load} />
     </>
   );

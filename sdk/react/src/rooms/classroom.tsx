@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
 import { BeckonError, Code } from 'beckon';
 import type { Schemas } from 'beckon';
 import { Tile, useLocal, useRemote } from '../call/tiles.js';
@@ -128,6 +128,15 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     setAsked((a) => (a === e.inviteID ? '' : a));
     if (e.inviteID === hands?.inviteID) void read(e.inviteID);
   });
+
+  // A hand goes down when its turn is over.
+  const speaking = useRef<readonly string[]>([]);
+  useEffect(() => {
+    if (groupRoom.entry !== 'in') return;
+    const finished = speaking.current.filter((u) => !groupRoom.speakers.includes(u));
+    speaking.current = groupRoom.speakers;
+    if (finished.length) setHands((h) => h && { ...h, raised: h.raised.filter((u) => !finished.includes(u)) });
+  }, [groupRoom.entry, groupRoom.speakers]);
 
   const doing = async (failure: TextKey, f: () => Promise<unknown>): Promise<void> => {
     setBusy(true);

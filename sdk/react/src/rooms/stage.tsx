@@ -84,6 +84,7 @@ export function Stage({
           {entry !== 'removed' && (
             <div className="bar" role="toolbar" aria-label={t('room.controls')}>
               {bar}
+              <IconButton icon="out" label={t('room.leave')} onClick={onBack} />
             </div>
           )}
         </div>
