@@ -123,8 +123,11 @@ func read() map[string]*file {
 
 // typeOf returns the media type of a file.
 func typeOf(at string) string {
-	if path.Ext(at) == ".webmanifest" {
+	switch path.Ext(at) { // these depend on the system otherwise
+	case ".webmanifest":
 		return "application/manifest+json"
+	case ".woff2":
+		return "font/woff2"
 	}
 	return mime.TypeByExtension(path.Ext(at))
 }

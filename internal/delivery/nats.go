@@ -193,11 +193,14 @@ func (b *NATS) queue(m outgoing) {
 // commandTime is the longest time that SendCommand waits for a response.
 const commandTime = 2 * time.Second
 
-// The responses to a command: its session is known to the node, or not.
+// The responses to a command: its session is known to the node, or not, or the node has too many commands.
 var (
-	commandTaken   = []byte{1}
 	commandUnknown = []byte{0}
+	commandTaken   = []byte{1}
+	commandBusy    = []byte{2}
 )
+
+var errBusy = errors.New("the node has too many commands")
 
 // SendCommand sends a command to a gateway, and reports whether the gateway knows its session. It returns an error if
 // the command cannot have reached the gateway. Without a response in time it may have: nodes of earlier versions send
@@ -211,6 +214,9 @@ func (b *NATS) SendCommand(ctx context.Context, name string, data []byte) (known
 	}
 	if err != nil {
 		return false, err
+	}
+	if bytes.Equal(msg.Data, commandBusy) {
+		return false, errBusy
 	}
 	return !bytes.Equal(msg.Data, commandUnknown), nil
 }
@@ -380,7 +386,10 @@ func (b *NATS) handle(msg *nats.Msg) {
 	if strings.HasSuffix(msg.Subject, ".c") {
 		select {
 		case b.commands <- msg:
-		default: // dropped: callers time out and retry
+		default:
+			if msg.Reply != "" {
+				b.queue(outgoing{msg.Reply, noShard, commandBusy, ""})
+			}
 		}
 		return
 	}

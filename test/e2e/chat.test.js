@@ -185,7 +185,7 @@ test('a group: notice, mentions, receipts, moderators, removal, and the owner wh
   const add = alice.page.getByRole('dialog', { name: 'Add people' });
   await add.getByLabel('Their user IDs').fill('carol nobody-1, nobody-2');
   await add.getByRole('button', { name: 'Add', exact: true }).click();
-  await add.getByText('There is no user with the ID nobody-1, nobody-2').waitFor();
+  await add.getByText('No user with the ID nobody-1, nobody-2 has signed in yet').waitFor();
   await alice.page.keyboard.press('Escape');
 
   await openPanel(alice);

@@ -1,5 +1,5 @@
 // The examples of @beckon/react in a fresh project, with the packages as they are published: they compile strictly,
-// build with Vite, and call each other.
+// build with Vite, and call each other. React is that of development, whose StrictMode mounts each component twice.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,7 +20,8 @@ let cluster, browser, web;
 
 function run(command, args, cwd = project) {
   try {
-    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, NODE_ENV: 'development' };
+    return execFileSync(command, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (err) {
     throw new Error(`${command} ${args.join(' ')} failed:\n${err.stdout}${err.stderr}`, { cause: err });
   }

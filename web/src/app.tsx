@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useEffectEvent, useMemo, useState, type ReactNode } from 'react';
+import { useEffect, useEffectEvent, useMemo, useState, type ReactNode } from 'react';
 import { BeckonError, Client } from 'beckon';
 import {
   BeckonProvider,
@@ -14,6 +14,7 @@ import {
   useSession,
   type Place,
 } from '@beckon/react';
+import { CallHistory } from './calls.js';
 import { Nav } from './nav.js';
 import { renewPush, turnOffPush } from './push.js';
 import { go, useRoute } from './route.js';
@@ -22,15 +23,14 @@ import { SignIn } from './signin.js';
 import { pageText, usePageText, usePageTexts } from './texts.js';
 import { Title } from './title.js';
 
-const CallHistory = lazy(() => import('./calls.js'));
-
 /** Timeout of the removal of this browser's push subscription at sign-out, in milliseconds. */
 const pushTimeout = 3000;
 
 /** The pages, by the kinds of places of the components. */
 const pages = { chat: 'chat', class: 'class', room: 'lounge' } as const;
 
-const navigate = ({ kind, id }: Place): void => go(pages[kind], ...(id ? [id] : []));
+const navigate = ({ kind, id, seq }: Place): void =>
+  go(pages[kind], ...(id ? [id] : []), ...(id && seq ? [String(seq)] : []));
 
 /** Returns the server that the page names in <meta name="beckon-server">, else the page's own, without the page's name. */
 function serverOfPage(): string {
@@ -57,7 +57,7 @@ function SignedIn({ saved, onLeave }: { saved: Saved; onLeave: () => void }): Re
   const { locale } = usePageTexts();
   const client = useMemo(() => new Client({ token: saved.token, server: serverOfPage() }), [saved]);
   const leave = (): void => {
-    forget();
+    forget(saved.userID);
     void Promise.race([turnOffPush({ client, saved }), new Promise((resolve) => setTimeout(resolve, pushTimeout))])
       .catch(() => undefined)
       .finally(() => {
@@ -74,7 +74,7 @@ function SignedIn({ saved, onLeave }: { saved: Saved; onLeave: () => void }): Re
       onNavigate={navigate}
       groupLink={(groupID) => new URL(`#/join/${encodeURIComponent(groupID)}`, location.href).href}
       onConnect={(err) => {
-        if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget();
+        if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget(saved.userID);
       }}
     >
       <Renewal saved={saved} />
@@ -118,16 +118,12 @@ function Inside({ saved, onLeave }: { saved: Saved; onLeave: () => void }): Reac
   const [place, id] = known ? [page, target] : [['class', 'lounge', 'calls'].includes(page) ? page : 'chat', ''];
   const covered = useCovered();
   return (
-    <div className={`app ${id ? 'open' : ''}`}>
+    <div className={`app ${id || place === 'calls' ? 'open' : ''}`}>
       <LinkBanner onLeave={onLeave} />
       <Nav place={place} id={id} saved={saved} onLeave={onLeave} inert={covered} />
       <main key={`${place}/${id}/${at}`} inert={covered}>
         {!id && place !== 'calls' && <Welcome />}
-        {!id && place === 'calls' && (
-          <Suspense fallback={null}>
-            <CallHistory />
-          </Suspense>
-        )}
+        {!id && place === 'calls' && <CallHistory />}
         {id && place === 'chat' && <Conversation conversationID={id} {...(Number(at) ? { seq: Number(at) } : {})} />}
         {id && place === 'class' && <Classroom groupID={id} />}
         {id && place === 'lounge' && <ChatRoom groupID={id} />}

@@ -1,4 +1,4 @@
-// The calls of this user: those in progress, answered, and missed.
+// The answered calls of this user, and those in progress.
 import { useCallback, useEffect, useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import {
@@ -19,26 +19,39 @@ type Call = Schemas['Call'];
 /** Calls of one page. */
 const pageSize = 50;
 
-export default function CallHistory(): ReactNode {
+export function CallHistory(): ReactNode {
   const s = useSession();
   const t = usePageText();
   const [calls, set] = useState<Call[]>();
   const [next, setNext] = useState('');
+  const [loading, setLoading] = useState(false);
+  const [problem, setProblem] = useState('');
   const load = useCallback(
     (before: string) => {
-      s.client.listCalls({ limit: pageSize, ...(before ? { before } : {}) }).then(
-        (r) => {
-          set((all) => [...(before ? (all ?? []) : []), ...r.calls]);
-          setNext(r.next ?? '');
-        },
-        (err: unknown) => s.fail(err, 'failed.call'),
-      );
+      setLoading(true);
+      s.client
+        .listCalls({ limit: pageSize, ...(before ? { before } : {}) })
+        .then(
+          (r) => {
+            setProblem('');
+            set((all) => [...(before ? (all ?? []) : []), ...r.calls]);
+            setNext(r.next ?? '');
+          },
+          (err: unknown) => setProblem(s.reason(err)),
+        )
+        .finally(() => setLoading(false));
     },
     [s],
   );
   useEffect(() => load(''), [load]);
   useEvent('onCallRecord', () => load(''));
-  if (!calls) return <p className="muted pad">{t('calls.loading')}</p>;
+  const failed = problem && (
+    <div className="problem">
+      <p>{t('calls.failed', { reason: problem })}</p>
+      <Button onClick={() => load('')}>{s.text('tryAgain')}</Button>
+    </div>
+  );
+  if (!calls) return failed || <p className="muted pad">{t('calls.loading')}</p>;
   return (
     <section className="call-history" aria-label={t('nav.calls')}>
       <header className="top">
@@ -56,7 +69,12 @@ export default function CallHistory(): ReactNode {
           <CallItem key={c.callID} c={c} />
         ))}
       </ul>
-      {next && <Button onClick={() => load(next)}>{t('calls.more')}</Button>}
+      {failed}
+      {next && (
+        <Button disabled={loading} onClick={() => load(next)}>
+          {t('calls.more')}
+        </Button>
+      )}
     </section>
   );
 }
@@ -82,7 +100,7 @@ function CallItem({ c }: { c: Call }): ReactNode {
         </span>
       </span>
       <time className="muted">{translator.when(c.opened)}</time>
-      {!c.groupID && (
+      {!c.groupID && peer && (
         <IconButton icon={media === 'audio' ? 'phone' : 'video'} label={s.text('call.back')} onClick={call} />
       )}
     </li>

@@ -58,8 +58,9 @@ export async function renewPush(s: Subscriber): Promise<void> {
 
 /** Removes the registration of this browser. */
 export async function turnOffPush(s: Subscriber): Promise<void> {
-  if (pushState(s.saved.userID) !== 'on') return;
+  const on = pushState(s.saved.userID) === 'on'; // not, if the permission was withdrawn meanwhile
   forgetForPush(s.saved.userID);
+  if (!on) return;
   await disablePush(s.client, await worker());
 }
 

@@ -46,9 +46,10 @@ function staying(userID: string): boolean {
   return text !== null && (JSON.parse(text) as Saved).userID === userID;
 }
 
-export function forget(): void {
+/** Removes the sign-in of a user from this tab and later ones. */
+export function forget(userID: string): void {
   sessionStorage.removeItem(sessionKey);
-  localStorage.removeItem(stayKey);
+  if (staying(userID)) localStorage.removeItem(stayKey);
 }
 
 /** Stores the sign-in for pages that notifications open: a new tab has no session storage of its own. */

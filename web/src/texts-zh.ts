@@ -36,10 +36,9 @@ export const zh: Record<PageText, string> = {
   'push.testFailed': '无法发送测试通知：{reason}',
   language: '语言',
   'calls.none': '还没有通话。',
-  'calls.missed': '未接',
   'calls.outgoing': '呼出',
   'calls.incoming': '呼入',
-  'calls.all': '全部',
   'calls.more': '更早的通话',
+  'calls.failed': '无法读取通话：{reason}',
   'calls.loading': '正在加载通话…',
 };

@@ -1,6 +1,6 @@
 // The texts of the pages themselves; those of the components are in @beckon/react.
 import { useSyncExternalStore } from 'react';
-import { Formatter, languageOf, Observable } from '@beckon/react';
+import { Formatter, languageOf, localeOf, Observable } from '@beckon/react';
 
 const en = {
   'nav.label': 'Conversations and rooms',
@@ -41,11 +41,10 @@ const en = {
   'push.testFailed': 'The test notification could not be sent: {reason}',
   language: 'Language',
   'calls.none': 'No calls yet.',
-  'calls.missed': 'Missed',
   'calls.outgoing': 'Outgoing',
   'calls.incoming': 'Incoming',
-  'calls.all': 'All',
   'calls.more': 'Earlier calls',
+  'calls.failed': 'Your calls could not be read: {reason}',
   'calls.loading': 'Loading calls…',
 } as const;
 
@@ -62,7 +61,8 @@ function stored(): string {
   }
 }
 
-async function load(locale: string): Promise<void> {
+async function load(chosen: string): Promise<void> {
+  const locale = localeOf(chosen, false);
   const texts = languageOf(locale) === 'zh' ? (await import('./texts-zh.js')).zh : en;
   document.documentElement.lang = locale;
   current.set(new Formatter(locale, texts));

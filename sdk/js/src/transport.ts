@@ -85,21 +85,33 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
       }),
   );
   const state = (): Private => link as unknown as Private;
-  /**
-   * Sends a command of a stream session, again while the server cannot pass it on. The library would ignore the failure,
-   * and the call would wait for its timeout.
-   */
+  let delivered: Promise<unknown> = Promise.resolve(); // the commands that are sent again, of which later ones wait
+  /** Sends a command of a stream session. The library would ignore a failure, and the call would wait for its timeout. */
   const deliver = async (url: string, init: RequestInit): Promise<Response> => {
+    await delivered;
     const session = connections;
-    const until = performance.now() + deliveryTime;
-    for (let wait = firstRepeat; ; wait = Math.min(2 * wait, lastRepeat)) {
+    const current = (): boolean => session === connections && link.state === 'connected';
+    const attempt = async (): Promise<Response | undefined> => {
       const response = await fetch(url, init).catch(() => undefined);
-      const current = session === connections && link.state === 'connected';
-      if (current && response?.status === 404) state()._disconnect(noStream, 'the stream has ended', true);
-      if (response && response.status < 500) return response;
-      if (!current || performance.now() + wait > until) return response ?? Response.error();
-      await new Promise((resolve) => setTimeout(resolve, wait));
-    }
+      if (current() && response?.status === 404) state()._disconnect(noStream, 'the stream has ended', true);
+      return response;
+    };
+    const failed = (r: Response | undefined): boolean => !r || r.status >= 500;
+    const again = async (): Promise<Response | undefined> => {
+      const until = performance.now() + deliveryTime;
+      let response: Response | undefined;
+      for (let wait = firstRepeat; failed(response); wait = Math.min(2 * wait, lastRepeat)) {
+        if (!current() || performance.now() + wait > until) break;
+        await new Promise((resolve) => setTimeout(resolve, wait));
+        response = await attempt();
+      }
+      return response;
+    };
+    const first = await attempt();
+    if (!failed(first)) return first!;
+    const repeated = again();
+    delivered = Promise.all([delivered, repeated]);
+    return (await repeated) ?? first ?? Response.error();
   };
   // Frames that are read together, as in Node and from an HTTP stream, are processed one after the other. The library
   // starts the second before the end of the first, so its events would overtake those of the first. An exception is

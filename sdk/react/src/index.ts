@@ -26,6 +26,7 @@ export {
   directionOf,
   Formatter,
   languageOf,
+  localeOf,
   Translator,
   type Language,
   type TextKey,

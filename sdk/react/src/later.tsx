@@ -1,19 +1,36 @@
 // Components that are loaded when they are first shown: they are large, and many pages do without them.
-import { lazy, Suspense, type ComponentType, type ReactNode } from 'react';
+import { useEffect, useState, type ComponentType, type ReactNode } from 'react';
+import { useSession } from './use.js';
 
+/** Returns a component that is loaded when it is shown. A failure is shown as a notice; the page goes on. */
 function later<P extends object>(load: () => Promise<ComponentType<P>>): (props: P) => ReactNode {
-  const Lazy = lazy(async () => ({ default: await load() })) as unknown as ComponentType<P>;
+  let loaded: ComponentType<P> | undefined;
   return function Later(props: P): ReactNode {
-    return (
-      <Suspense fallback={null}>
-        <Lazy {...props} />
-      </Suspense>
-    );
+    const s = useSession();
+    const [Component, set] = useState<ComponentType<P> | undefined>(() => loaded);
+    useEffect(() => {
+      if (Component) return;
+      let current = true;
+      load().then(
+        (c) => {
+          loaded = c;
+          if (current) set(() => c);
+        },
+        (err: unknown) => current && s.fail(err, 'failed.load'),
+      );
+      return () => {
+        current = false;
+      };
+    }, [Component, s]);
+    return Component ? <Component {...props} /> : null;
   };
 }
 
 /** A conversation with its header. */
 export const Conversation = later(async () => (await import('./chat/conversation.js')).Conversation);
+
+/** Emoji in groups. */
+export const EmojiPicker = later(async () => (await import('./chat/emoji.js')).EmojiPicker);
 
 /** A classroom: students raise hands on a question of the teacher, and the teacher lets one speak. */
 export const Classroom = later(async () => (await import('./rooms/classroom.js')).Classroom);
@@ -33,5 +50,12 @@ export const NewConversation = later(async () => (await import('./people/new-con
 /** The dialog that joins a group, or asks to: of a link to a group. */
 export const JoinGroup = later(async () => (await import('./people/join-group.js')).JoinGroup);
 
+const loadOngoing = async () => (await import('./call/ongoing.js')).Ongoing;
+
 /** The call in progress. */
-export const Ongoing = later(async () => (await import('./call/ongoing.js')).Ongoing);
+export const Ongoing = later(loadOngoing);
+
+/** Loads the call in progress while it rings. */
+export function preloadOngoing(): void {
+  loadOngoing().catch(() => undefined); // loaded again when it is shown
+}

@@ -28,6 +28,9 @@ export interface ProviderProps {
   children: ReactNode;
 }
 
+/** The ends of earlier sessions, by their clients. */
+const closing = new WeakMap<Client, Promise<void>>();
+
 /** Gives the components inside it the session of a user, and shows their notices. */
 export function BeckonProvider({
   client,
@@ -52,19 +55,37 @@ export function BeckonProvider({
     ...(groupLink ? { groupLink } : {}),
   }));
   useEffect(() => {
-    const s = new Session(client, { ...options(), onNavigate: (place) => navigate(place) });
+    let session: Session | undefined;
     let current = true;
-    void s.ready.then(() => current && set(s));
+    // The end of an earlier session closes the client: React mounts twice in its StrictMode.
+    void (closing.get(client) ?? Promise.resolve()).then(async () => {
+      if (!current) return;
+      session = new Session(client, { ...options(), onNavigate: (place) => navigate(place) });
+      await session.ready;
+      if (current) set(session);
+    });
+    return () => {
+      current = false;
+      set(undefined);
+      if (session) closing.set(client, session.dispose());
+    };
+  }, [client, userID]);
+  // Connects when the components inside have subscribed to the events.
+  useEffect(() => {
+    if (!session) return;
+    let current = true;
     client.connect().then(
       () => current && connected(),
       (err: unknown) => current && connected(err),
     );
     return () => {
       current = false;
-      s.dispose();
     };
-  }, [client, userID]);
-  useEffect(() => void session?.setLocale(locale, strings), [session, locale, strings]);
+  }, [client, session]);
+  const texts = JSON.stringify(strings);
+  useEffect(() => {
+    void session?.setLocale(locale, texts === undefined ? undefined : (JSON.parse(texts) as Partial<Texts>));
+  }, [session, locale, texts]);
   if (!session) return null;
   return (
     <SessionContext.Provider value={session}>

@@ -7,7 +7,7 @@ import { Room } from 'beckon/room';
 import { oncePerFrame } from './frame.js';
 import { Observable } from './observable.js';
 import { en } from './text/en.js';
-import { loadTexts, Translator, type TextKey, type Texts, type TextValues } from './text/text.js';
+import { loadTexts, localeOf, Translator, type TextKey, type Texts, type TextValues } from './text/text.js';
 
 /** The profile of a user, as far as components show it. */
 export interface Profile {
@@ -37,6 +37,8 @@ export interface Action {
 export interface Place {
   kind: 'chat' | 'class' | 'room';
   id?: string;
+  /** The sequence of a message to show. */
+  seq?: number;
 }
 
 /** The options of a session. */
@@ -59,6 +61,10 @@ type Group = Schemas['JoinedResponse']['groups'][number];
 
 /** Quoted messages that are kept. */
 const maxQuoted = 500;
+
+/** Addresses of files that are kept, and the time before their end at which they are read again, in milliseconds. */
+const maxFiles = 1000;
+const fileMargin = 300_000;
 
 /** Users of one request. */
 const usersPerRequest = 100;
@@ -87,6 +93,9 @@ export class Session {
   readonly navigate: (place: Place) => void;
   /** Returns the address of a page that joins a group. */
   readonly groupLink: ((groupID: string) => string) | undefined;
+  /** The messages for which this user's read receipts were sent. */
+  readonly receipts = new Set<string>();
+  #files = new Map<string, { url: string; until: number }>();
   #requested = new Set<string>();
   #quoted = new Map<string, Promise<Schemas['Message']>>();
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
@@ -139,11 +148,16 @@ export class Session {
         if (this.link.get() === 'connected') this.fail(error, 'failed.conversations');
       }),
     ];
+    if (client.connected) {
+      this.link.set('connected');
+      this.loadUsers([this.me]);
+      void this.refresh();
+    }
   }
 
   /** Changes the locale and the texts of the application. */
   setLocale(locale?: string, strings?: Partial<Texts>): Promise<void> {
-    const next = locale || globalThis.navigator?.language || 'en';
+    const next = localeOf(locale || globalThis.navigator?.language || 'en', Boolean(strings));
     this.#locale = next;
     return loadTexts(next, strings).then(
       (texts) => {
@@ -221,7 +235,18 @@ export class Session {
 
   /** Returns the address of a file, which expires. */
   async fileURL(fileID: string): Promise<string> {
-    return this.client.server + (await this.client.getFile({ fileID })).url;
+    const known = this.knownURL(fileID);
+    if (known) return known;
+    const { url, expireAt } = await this.client.getFile({ fileID });
+    this.#files.set(fileID, { url: this.client.server + url, until: expireAt - fileMargin });
+    if (this.#files.size > maxFiles) this.#files.delete(this.#files.keys().next().value!);
+    return this.client.server + url;
+  }
+
+  /** Returns the address of a file if it was read before and is valid; an empty string otherwise. */
+  knownURL(fileID: string): string {
+    const known = this.#files.get(fileID);
+    return known && known.until > this.client.now() ? known.url : '';
   }
 
   /** Returns a message that another one quotes. */
@@ -266,12 +291,12 @@ export class Session {
   }
 
   /** Ends the call and the connection. */
-  dispose(): void {
+  dispose(): Promise<void> {
     clearTimeout(this.#lostTimer);
     clearTimeout(this.#refreshTimer);
     for (const off of this.#off.splice(0)) off();
     this.inbox.dispose();
-    void this.calls.dispose().finally(() => this.client.close());
+    return this.calls.dispose().finally(() => this.client.close());
   }
 }
 

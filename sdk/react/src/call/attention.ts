@@ -20,16 +20,15 @@ export function useHiddenNotice(id: string, title: string, body: string, leader 
   useEffect(() => {
     if (!id) return;
     let notification: Notification | undefined;
-    const before = document.title;
-    let flashed = false;
+    const mark = `📞 ${body}`;
+    let before = document.title;
     const restore = (): void => {
-      if (flashed) document.title = before;
-      flashed = false;
+      if (document.title === mark) document.title = before;
     };
     const flash = (): void => {
-      if (!document.hidden) return restore();
-      document.title = flashed ? before : `📞 ${body}`;
-      flashed = !flashed;
+      if (!document.hidden || document.title === mark) return restore();
+      before = document.title; // the number of unread messages may change
+      document.title = mark;
     };
     const changed = (): void => {
       flash();

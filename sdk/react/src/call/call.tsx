@@ -1,7 +1,7 @@
 // The layer of the call above the page: an incoming call, or the call in progress, and why it ended.
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { CallState, EndReason } from 'beckon/call';
-import { Ongoing } from '../later.js';
+import { Ongoing, preloadOngoing } from '../later.js';
 import type { Session } from '../session.js';
 import type { TextKey } from '../text/text.js';
 import { useCall, useSession } from '../use.js';
@@ -75,6 +75,10 @@ export function CallLayer(): ReactNode {
       }),
     [s],
   );
+  const idle = call.phase === 'idle';
+  useEffect(() => {
+    if (!idle) preloadOngoing();
+  }, [idle]);
   useTone(outgoing ? 'outgoing' : undefined);
   useAttention(call);
   return (

@@ -74,7 +74,7 @@ function OtherInvitation({ v, onOver }: { v: Waiting; onOver: () => void }): Rea
     const { inviteID } = v;
     (accept ? s.client.accept({ inviteID }) : s.client.reject({ inviteID, reason: 'declined' })).then(
       () => accept && s.toast(t('invitation.accepted')),
-      (err: unknown) => s.fail(err, 'failed.answer'),
+      (err: unknown) => s.fail(err, 'failed.answerSent'),
     );
   };
   return (
@@ -99,7 +99,7 @@ function OtherInvitation({ v, onOver }: { v: Waiting; onOver: () => void }): Rea
           {t('decline')}
         </Button>
         <Button tone="go" onClick={() => answer(true)}>
-          {t('accept')}
+          {t('invitation.accept')}
         </Button>
       </div>
     </Dialog>

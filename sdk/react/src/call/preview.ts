@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState, type RefObject } from 'react';
+import { useEffect, useEffectEvent, useRef, useState, type RefObject } from 'react';
+import type { TextKey } from '../text/text.js';
 import { useText } from '../use.js';
 
 /**
@@ -12,6 +13,7 @@ export function usePreview(on: boolean): {
   ask: (() => void) | undefined;
 } {
   const t = useText();
+  const text = useEffectEvent((key: TextKey) => t(key));
   const ref = useRef<HTMLVideoElement>(null);
   const stream = useRef<MediaStream>(undefined);
   const [error, setError] = useState('');
@@ -30,7 +32,7 @@ export function usePreview(on: boolean): {
     if (!on || !may) return;
     let gone = false;
     if (!navigator.mediaDevices) {
-      setError(t('preview.insecure'));
+      setError(text('preview.insecure'));
       return;
     }
     navigator.mediaDevices.getUserMedia({ video: { width: 640 } }).then(
@@ -39,12 +41,12 @@ export function usePreview(on: boolean): {
         if (gone) return stop();
         if (ref.current) ref.current.srcObject = m;
       },
-      (err: Error) => setError(t(err.name === 'NotFoundError' ? 'preview.noCamera' : 'preview.forbidden')),
+      (err: Error) => setError(text(err.name === 'NotFoundError' ? 'preview.noCamera' : 'preview.forbidden')),
     );
     return () => {
       gone = true;
       stop();
     };
-  }, [on, may, t]);
+  }, [on, may]);
   return { ref, error, stop, ask: may ? undefined : () => setMay(true) };
 }

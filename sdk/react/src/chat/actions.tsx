@@ -1,24 +1,15 @@
 // The actions on a message: a button that opens a bar, which closes with the choice, Escape, or a click elsewhere.
-import {
-  lazy,
-  Suspense,
-  useImperativeHandle,
-  useLayoutEffect,
-  useRef,
-  useState,
-  type ReactNode,
-  type Ref,
-} from 'react';
+import { useImperativeHandle, useLayoutEffect, useRef, useState, type ReactNode, type Ref } from 'react';
 import type { Schemas } from 'beckon';
 import { forward } from 'beckon/inbox';
+import { EmojiPicker } from '../later.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { Name } from '../ui/avatar.js';
 import { useSession, useText, useTranslator } from '../use.js';
+import { useHold } from './held.js';
 import type { Conversing } from './line.js';
 import { describe, type Line } from './lines.js';
-
-const EmojiPicker = lazy(() => import('./emoji.js'));
 
 type Message = Schemas['Message'];
 
@@ -50,6 +41,7 @@ export function Actions({
   const { conversationID } = conversing.timeline;
   const [open, setOpen] = useState(false);
   const [dialog, setDialog] = useState<'forward' | 'emoji'>();
+  useHold(open || dialog !== undefined);
   const button = useRef<HTMLButtonElement>(null);
   const bar = useRef<HTMLSpanElement>(null);
   const show = (): void => bar.current!.showPopover();
@@ -144,14 +136,12 @@ export function Actions({
       {dialog === 'forward' && <Forward m={m} onClose={() => setDialog(undefined)} />}
       {dialog === 'emoji' && (
         <Dialog title={t('reaction.more')} onClose={() => setDialog(undefined)}>
-          <Suspense fallback={<p className="muted">…</p>}>
-            <EmojiPicker
-              onPick={(e) => {
-                setDialog(undefined);
-                onReact(e);
-              }}
-            />
-          </Suspense>
+          <EmojiPicker
+            onPick={(e) => {
+              setDialog(undefined);
+              onReact(e);
+            }}
+          />
         </Dialog>
       )}
     </span>

@@ -6,6 +6,7 @@ import { Dialog } from '../ui/dialog.js';
 import { useEvent, useSession, useText, useTranslator } from '../use.js';
 import { Actions } from './actions.js';
 import { Content } from './content.js';
+import { useHold } from './held.js';
 import type { Conversing } from './line.js';
 import { describe, type Line } from './lines.js';
 
@@ -71,6 +72,7 @@ export function Bubble({
 function Ticks({ line, conversing: { timeline } }: { line: Line; conversing: Conversing }): ReactNode {
   const t = useText();
   const [open, setOpen] = useState(false);
+  useHold(open);
   const { seq, read } = line.entry;
   if (timeline.conversationID.startsWith('c2c_')) {
     const label = t(seq <= timeline.peerReadSeq ? 'message.read' : 'message.sent');
@@ -192,7 +194,7 @@ function Quote({ messageID, conversing }: { messageID: string; conversing: Conve
   const open = (): void => {
     if (shown) return conversing.jump(shown.seq);
     s.client.getMessage({ conversationID, messageID }).then(
-      (r) => conversing.jump(r.seq ?? 0),
+      (r) => r.seq && conversing.jump(r.seq),
       (err: unknown) => s.fail(err, 'failed.quote'),
     );
   };

@@ -1,8 +1,9 @@
 // The composer of a conversation: text with its draft, mentions and emoji, the message replied to or edited, files with
 // progress, voice messages.
-import { lazy, Suspense, useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { canRecord } from 'beckon/voice';
+import { EmojiPicker } from '../later.js';
 import { Name } from '../ui/avatar.js';
 import { Button, IconButton } from '../ui/button.js';
 import { useSession, useText, useTranslator } from '../use.js';
@@ -10,8 +11,6 @@ import { describe } from './lines.js';
 import { MentionPicker, mentionsIn, useMembers, wordBefore } from './mentions.js';
 import { Recorder } from './recorder.js';
 import { kindOfFile, useUploads } from './uploads.js';
-
-const EmojiPicker = lazy(() => import('./emoji.js'));
 
 type Message = Schemas['Message'];
 
@@ -26,7 +25,12 @@ export interface ComposerProps {
   onDone: () => void;
 }
 
-export function Composer({ conversationID, replyTo, editing, onDone }: ComposerProps): ReactNode {
+/** The composer of a conversation. */
+export function Composer(props: ComposerProps): ReactNode {
+  return <Box key={`${props.conversationID} ${props.editing?.messageID ?? ''}`} {...props} />;
+}
+
+function Box({ conversationID, replyTo, editing, onDone }: ComposerProps): ReactNode {
   const s = useSession();
   const t = useText();
   const translator = useTranslator();
@@ -77,11 +81,12 @@ export function Composer({ conversationID, replyTo, editing, onDone }: ComposerP
     const body = text.trim();
     if (!body) return;
     if (editing) {
-      if (body !== editing.text)
-        s.client
-          .modifyMessage({ conversationID, messageID: editing.messageID, text: body })
-          .catch((err: unknown) => s.fail(err, 'failed.edit'));
-      return onDone();
+      const { messageID, version = 0 } = editing;
+      if (body === editing.text) return onDone();
+      s.client
+        .modifyMessage({ conversationID, messageID, version, text: body })
+        .then(onDone, (err: unknown) => s.fail(err, 'failed.edit'));
+      return;
     }
     touched.current = true;
     setText('');
@@ -129,11 +134,7 @@ export function Composer({ conversationID, replyTo, editing, onDone }: ComposerP
       {query !== undefined && (
         <MentionPicker members={members} query={query} onPick={(name) => insert(`@${name} `, query.length + 1)} />
       )}
-      {emoji && (
-        <Suspense fallback={<p className="muted pad">…</p>}>
-          <EmojiPicker onPick={(e) => insert(e)} />
-        </Suspense>
-      )}
+      {emoji && <EmojiPicker onPick={(e) => insert(e)} />}
       {recording ? (
         <Recorder
           onEnd={(r) => {

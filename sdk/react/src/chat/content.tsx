@@ -5,6 +5,7 @@ import { Dialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icon.js';
 import { Name } from '../ui/avatar.js';
 import { duration, useSession, useText, useTranslator } from '../use.js';
+import { useHold } from './held.js';
 import { describe } from './lines.js';
 
 type Message = Schemas['Message'];
@@ -54,7 +55,7 @@ export function Linked({ text }: { text: string }): ReactNode {
 /** Returns the address of a file, once it is known; an empty string before. */
 function useFile(fileID: string): string {
   const s = useSession();
-  const [url, set] = useState('');
+  const [url, set] = useState(() => s.knownURL(fileID));
   useEffect(() => {
     let current = true;
     s.fileURL(fileID).then(
@@ -71,6 +72,7 @@ function useFile(fileID: string): string {
 function Picture({ image }: { image: NonNullable<Message['image']> }): ReactNode {
   const t = useText();
   const [open, setOpen] = useState(false);
+  useHold(open);
   const url = useFile(image.thumbID || image.fileID);
   if (!url) return <span className="words">{t('message.picture')}</span>;
   return (
@@ -86,6 +88,7 @@ function Picture({ image }: { image: NonNullable<Message['image']> }): ReactNode
 function Video({ video }: { video: NonNullable<Message['video']> }): ReactNode {
   const t = useText();
   const [open, setOpen] = useState(false);
+  useHold(open);
   return (
     <>
       <button type="button" className="words link" onClick={() => setOpen(true)}>
@@ -129,6 +132,7 @@ function Voice({ sound }: { sound: Schemas['FileElem'] }): ReactNode {
   const s = useSession();
   const t = useText();
   const [url, set] = useState('');
+  useHold(url !== ''); // it may play
   const length = sound.duration ? duration(sound.duration) : '';
   const play = (): void => {
     s.fileURL(sound.fileID).then(set, (err: unknown) => s.fail(err, 'failed.loadVoice'));
@@ -159,6 +163,7 @@ function FileLink({ file, name }: { file: Schemas['FileElem']; name: string }): 
 function Merged({ merged }: { merged: Schemas['MergedElem'] }): ReactNode {
   const translator = useTranslator();
   const [open, setOpen] = useState(false);
+  useHold(open);
   return (
     <>
       <button type="button" className="merged" onClick={() => setOpen(true)}>

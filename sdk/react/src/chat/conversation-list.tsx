@@ -23,7 +23,7 @@ export function ConversationList({ current, onOpen }: ConversationListProps): Re
   const list = useObservable(s.conversations);
   const [text, setText] = useState('');
   const found = useSearch(text);
-  const open = onOpen ?? ((id: string) => s.navigate({ kind: 'chat', id }));
+  const open = onOpen ?? ((id: string, seq?: number) => s.navigate({ kind: 'chat', id, ...(seq ? { seq } : {}) }));
   return (
     <>
       <div className="find">
@@ -58,7 +58,8 @@ export function useSearch(text: string, conversationID?: string): readonly Schem
   const [found, set] = useState<readonly Schemas['Finding'][]>();
   const words = text.trim();
   useEffect(() => {
-    if (!words) return set(undefined);
+    set(undefined);
+    if (!words) return;
     let current = true;
     const timer = setTimeout(() => {
       s.client.searchMessages({ text: words, limit: 50, ...(conversationID ? { conversationID } : {}) }).then(

@@ -18,7 +18,11 @@ export interface ConversationProps {
 }
 
 /** A conversation with its header. */
-export function Conversation({ conversationID, seq }: ConversationProps): ReactNode {
+export function Conversation(props: ConversationProps): ReactNode {
+  return <View key={`${props.conversationID} ${props.seq ?? ''}`} {...props} />;
+}
+
+function View({ conversationID, seq }: ConversationProps): ReactNode {
   const s = useSession();
   const t = useText();
   useObservable(s.groups);
@@ -29,7 +33,7 @@ export function Conversation({ conversationID, seq }: ConversationProps): ReactN
   const online = useObservable(s.online)[peer];
   const [picking, setPicking] = useState<'video' | 'audio'>();
   const [open, setOpen] = useState<'add' | 'panel' | 'search'>();
-  const [found, setFound] = useState(seq ?? 0);
+  const [target, setTarget] = useState(seq ? { seq } : undefined);
   const call = (media: 'video' | 'audio', userIDs?: string[]): void => {
     s.calls
       .call(peer ? { userID: peer } : { groupID, userIDs: userIDs ?? [] }, { media })
@@ -75,13 +79,8 @@ export function Conversation({ conversationID, seq }: ConversationProps): ReactN
         </p>
       )}
       <CallInProgress conversationID={conversationID} />
-      {open === 'search' && <SearchHere conversationID={conversationID} onFound={setFound} />}
-      <Messages
-        conversationID={conversationID}
-        onCall={(media) => begin(media)}
-        key={found}
-        {...(found ? { seq: found } : {})}
-      />
+      {open === 'search' && <SearchHere conversationID={conversationID} onFound={(seq) => setTarget({ seq })} />}
+      <Messages conversationID={conversationID} onCall={(media) => begin(media)} {...(target ? { target } : {})} />
       {open === 'add' && <AddMembers groupID={groupID} onClose={() => setOpen(undefined)} />}
       {open === 'panel' && <ConversationPanel conversationID={conversationID} onClose={() => setOpen(undefined)} />}
       {picking && (

@@ -30,7 +30,7 @@ const groups = {
 type Group = keyof typeof groups;
 
 /** Shows emoji in groups. */
-export default function EmojiPicker({ onPick }: { onPick: (emoji: string) => void }): ReactNode {
+export function EmojiPicker({ onPick }: { onPick: (emoji: string) => void }): ReactNode {
   const t = useText();
   const [group, setGroup] = useState<Group>('smileys');
   return (

@@ -1,11 +1,12 @@
 // One line of a conversation: a message, a call, a change of the group, or a message that is not sent.
-import type { ReactNode } from 'react';
+import { useCallback, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import type { Timeline, Unsent } from 'beckon/inbox';
 import { Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { useSession, useText, useTranslator } from '../use.js';
 import { Bubble } from './bubble.js';
+import { HoldContext } from './held.js';
 import { noteText, type Line } from './lines.js';
 
 /** What the lines of a conversation can do. */
@@ -16,6 +17,8 @@ export interface Conversing {
   onCall?: (media: 'video' | 'audio') => void;
   /** Shows the entry with a sequence. */
   jump: (seq: number) => void;
+  /** Keeps a line in the document while it is out of view, or no longer. */
+  hold: (key: string, on: boolean) => void;
 }
 
 /** A line of a conversation, with the day above the first one of a day. */
@@ -35,11 +38,16 @@ export function LineView({
   conversing: Conversing;
 }): ReactNode {
   const translator = useTranslator();
+  const { hold } = conversing;
+  const { key } = line;
+  const holdThis = useCallback((on: boolean) => hold(key, on), [hold, key]);
   return (
     <div className={`line ${marked ? 'marked' : ''} ${follows ? '' : 'apart'}`}>
       {day && <p className="day">{translator.day(line.time)}</p>}
       {line.kind === 'message' ? (
-        <Bubble line={line} follows={follows} conversing={conversing} />
+        <HoldContext.Provider value={holdThis}>
+          <Bubble line={line} follows={follows} conversing={conversing} />
+        </HoldContext.Provider>
       ) : (
         <NoteView line={line} {...(conversing.onCall ? { onCall: conversing.onCall } : {})} />
       )}
@@ -52,7 +60,9 @@ function NoteView({ line, onCall }: { line: Line; onCall?: (media: 'video' | 'au
   const s = useSession();
   const t = useText();
   const translator = useTranslator();
-  const text = noteText(translator, line.note!, (u) => (u === s.me ? t('you') : s.name(u)));
+  const text = noteText(translator, line.note!, (u, object) =>
+    u === s.me ? t(object ? 'you.object' : 'you') : s.name(u),
+  );
   if (line.kind === 'note') return <p className="note">{text}</p>;
   const join = (): void => {
     s.calls.join({ ...line.late!, media: line.media ?? 'video' }).catch((err: unknown) => s.fail(err, 'failed.join'));

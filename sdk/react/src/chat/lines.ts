@@ -16,6 +16,8 @@ export interface Note {
   key: TextKey;
   values?: TextValues;
   users?: Record<string, readonly string[]>;
+  /** The value whose users are the object of the sentence. */
+  object?: string;
 }
 
 /** A line of a conversation. */
@@ -37,12 +39,15 @@ export interface Line {
   late?: { roomID: string; inviteID: string; inviter: string };
 }
 
-/** Names users in texts. */
-export type Named = (userID: string) => string;
+/** Names users in texts. object: of a sentence, not its subject. */
+export type Named = (userID: string, object?: boolean) => string;
 
 /** Formats a note. */
 export function noteText(t: Translator, note: Note, name: Named): string {
-  const named = Object.entries(note.users ?? {}).map(([k, users]) => [k, t.list(users.map(name))]);
+  const named = Object.entries(note.users ?? {}).map(([k, users]) => [
+    k,
+    t.list(users.map((u) => name(u, k === note.object))),
+  ]);
   return t.text(note.key, { ...note.values, ...(Object.fromEntries(named) as TextValues) });
 }
 
@@ -69,9 +74,17 @@ function recordOf(call: Schemas['CallElem'], media?: Media): Note {
 
 const tips: Partial<Record<string, (e: Schemas['GroupEvent']) => Note>> = {
   memberEnter: (e) => ({ key: 'tip.joined', users: { members: e.members ?? [] } }),
-  memberInvited: (e) => ({ key: 'tip.added', users: { by: [e.from ?? ''], members: e.members ?? [] } }),
+  memberInvited: (e) => ({
+    key: 'tip.added',
+    users: { by: [e.from ?? ''], members: e.members ?? [] },
+    object: 'members',
+  }),
   memberLeave: (e) => ({ key: 'tip.left', users: { members: e.members ?? [] } }),
-  memberKicked: (e) => ({ key: 'tip.removed', users: { by: [e.from ?? ''], members: e.members ?? [] } }),
+  memberKicked: (e) => ({
+    key: 'tip.removed',
+    users: { by: [e.from ?? ''], members: e.members ?? [] },
+    object: 'members',
+  }),
   administratorGranted: (e) => ({ key: 'tip.moderates', users: { members: e.members ?? [] } }),
   administratorRevoked: (e) => ({ key: 'tip.moderatesNoLonger', users: { members: e.members ?? [] } }),
   groupInfoChanged: (e) => ({ key: 'tip.changed', users: { by: [e.from ?? ''] } }),
@@ -99,7 +112,14 @@ function shownOf(m: Signaling, d: Scene, me: string): Shown {
     case 'lower':
       return note('hands.lowered', by);
     case 'speak':
-      if (m.actionType === 1) return note(own ? 'speak.youAsk' : 'speak.asks', { ...by, users: m.inviteeList ?? [] });
+      if (m.actionType === 1)
+        return {
+          note: {
+            key: own ? 'speak.youAsk' : 'speak.asks',
+            users: { ...by, users: m.inviteeList ?? [] },
+            object: 'users',
+          },
+        };
       return m.actionType === 3 ? note(answers[0] === me ? 'speak.youSpeak' : 'speak.speaks', { users: answers }) : {};
     case 'mic':
       return m.actionType === 1 ? note('mic.asked', by) : {};
@@ -146,7 +166,7 @@ export class Lines {
   readonly #me: string;
   #entries: readonly Entry[] = [];
   #lines: readonly Line[] = [];
-  #scenes = new Map<string, Scene & { roomID: string }>(); // by invitation
+  #scenes = new Map<string, Scene & { roomID: string; version: number }>(); // by invitation
   #recorded = new Set<string>(); // invitations with a call record
 
   constructor(me: string) {
@@ -188,8 +208,16 @@ export class Lines {
     for (const { event } of entries) {
       const m = event as Signaling;
       if (event.type === 'signaling' && (m.actionType === 1 || m.actionType === 7)) {
-        if (!this.#scenes.has(m.inviteID)) learned.add(m.inviteID);
-        this.#scenes.set(m.inviteID, { ...readScene(m.data), roomID: m.roomID ?? '' });
+        const known = this.#scenes.get(m.inviteID);
+        if (!known || known.version < m.version) {
+          // a modification may be known before its invite
+          this.#scenes.set(m.inviteID, {
+            ...readScene(m.data),
+            roomID: m.roomID ?? known?.roomID ?? '',
+            version: m.version,
+          });
+          learned.add(m.inviteID);
+        } else if (!known.roomID && m.roomID) known.roomID = m.roomID;
       }
       const inviteID = (event as Message).call?.inviteID;
       if (inviteID && !this.#recorded.has(inviteID)) {

@@ -9,32 +9,42 @@ export interface Mentionable {
   name: string;
 }
 
+/** The members of a group that can be mentioned, and whether this user may mention all at once. */
+export interface Mentionables {
+  list: readonly Mentionable[];
+  all: boolean;
+}
+
+/** The lowest role that may mention all members of a group that has roles. */
+const administrator = 300;
+
 /** Members that the picker offers at once. */
 const maxOffered = 6;
 
 /** Returns the members of a group by their names, loaded when they are needed. */
-export function useMembers(groupID: string, needed: boolean): Mentionable[] {
+export function useMembers(groupID: string, needed: boolean): Mentionables {
   const s = useSession();
-  const [list, set] = useState<Mentionable[]>([]);
+  const [members, set] = useState<Mentionables>({ list: [], all: false });
   useEffect(() => {
     if (!groupID || !needed) return;
     let current = true;
     s.client
       .getGroupMemberList({ groupID, limit: 200 })
       .then(async ({ members }) => {
+        const own = members.find((m) => m.userID === s.me)?.role ?? 0;
+        const all = s.group(groupID)?.type === 'Work' || own >= administrator;
         const cards = new Map(members.map((m) => [m.userID, m.nameCard ?? '']));
         const userIDList = [...cards.keys()].filter((u) => u !== s.me).slice(0, 100);
-        if (!userIDList.length) return;
-        const { profiles } = await s.client.getUsersInfo({ userIDList });
+        const { profiles } = userIDList.length ? await s.client.getUsersInfo({ userIDList }) : { profiles: [] };
         const names = profiles.map(({ userID, nick }) => ({ userID, name: cards.get(userID) || nick || userID }));
-        if (current) set(names);
+        if (current) set({ list: names, all });
       })
       .catch(() => undefined); // then no name is offered
     return () => {
       current = false;
     };
   }, [s, groupID, needed]);
-  return list;
+  return members;
 }
 
 /** Returns the text between an @ and the caret; undefined if there is none. */
@@ -45,11 +55,16 @@ export function wordBefore(text: string, caret: number): string | undefined {
 /** Returns the fields of a message for the names in its text. */
 export function mentionsIn(
   text: string,
-  members: readonly Mentionable[],
+  members: Mentionables,
   all: string,
 ): { mentions?: string[]; mentionAll?: true } {
-  const found = members.filter((m) => text.includes(`@${m.name}`)).map((m) => m.userID);
-  return { ...(found.length ? { mentions: found } : {}), ...(text.includes(`@${all}`) ? { mentionAll: true } : {}) };
+  const has = (name: string): boolean =>
+    new RegExp(`(^|\\s)@${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\p{L}\\p{N}_])`, 'u').test(text);
+  const found = members.list.filter((m) => has(m.name)).map((m) => m.userID);
+  return {
+    ...(found.length ? { mentions: found } : {}),
+    ...(members.all && has(all) ? { mentionAll: true } : {}),
+  };
 }
 
 /** The members whose names begin with the typed letters. */
@@ -58,18 +73,19 @@ export function MentionPicker({
   query,
   onPick,
 }: {
-  members: readonly Mentionable[];
+  members: Mentionables;
   query: string;
   onPick: (name: string) => void;
 }): ReactNode {
   const t = useText();
   const all = t('mention.all');
   const begins = (name: string): boolean => name.toLowerCase().includes(query.toLowerCase());
-  const list = members.filter((m) => begins(m.name)).slice(0, maxOffered);
-  if (!list.length && !begins(all)) return null;
+  const list = members.list.filter((m) => begins(m.name)).slice(0, maxOffered);
+  const everybody = members.all && begins(all);
+  if (!list.length && !everybody) return null;
   return (
     <ul className="mentions" role="listbox" aria-label={t('mention')}>
-      {begins(all) && (
+      {everybody && (
         <li role="option" aria-selected={false}>
           <button type="button" onClick={() => onPick(all)}>
             @{all}

@@ -14,10 +14,10 @@ import { conversationOf, type Schemas } from 'beckon';
 import type { Timeline, Unsent } from 'beckon/inbox';
 import { oncePerFrame } from '../frame.js';
 import { Button } from '../ui/button.js';
-import { useCovered, useEvent, useObservable, useSession, useText } from '../use.js';
+import { useCovered, useEvent, useObservable, useSession, useText, useTranslator } from '../use.js';
 import { Composer } from './composer.js';
 import { LineView, UnsentView, type Conversing } from './line.js';
-import { beginsDay, Lines, type Line } from './lines.js';
+import { beginsDay, describe, Lines, type Line } from './lines.js';
 import { TypingLine } from './typing.js';
 
 /** Distance from the end, in pixels, within which new messages keep the end in view. */
@@ -37,12 +37,12 @@ export interface MessagesProps {
   conversationID: string;
   /** Called by a missed call: the user wants to call back. */
   onCall?: (media: 'video' | 'audio') => void;
-  /** The sequence of an entry to show, as one that was found by a search. */
-  seq?: number;
+  /** An entry to show, as one that was found by a search. Each new object is a jump. */
+  target?: { seq: number };
 }
 
 /** The messages of a conversation and the composer. */
-export function Messages({ conversationID, onCall, seq }: MessagesProps): ReactNode {
+export function Messages({ conversationID, onCall, target }: MessagesProps): ReactNode {
   const { inbox, me } = useSession();
   const [timeline, set] = useState<Timeline>();
   const [reply, setReply] = useState<Schemas['Message']>();
@@ -63,7 +63,7 @@ export function Messages({ conversationID, onCall, seq }: MessagesProps): ReactN
       {timeline?.conversationID === conversationID && (
         <MessageList
           timeline={timeline}
-          {...(seq ? { seq } : {})}
+          {...(target ? { target } : {})}
           {...(onCall ? { onCall } : {})}
           onReply={(m) => {
             setEditing(undefined);
@@ -77,7 +77,6 @@ export function Messages({ conversationID, onCall, seq }: MessagesProps): ReactN
       )}
       <TypingLine conversationID={conversationID} />
       <Composer
-        key={`${conversationID} ${here(editing)?.messageID ?? ''}`}
         conversationID={conversationID}
         replyTo={here(reply)}
         editing={here(editing)}
@@ -96,29 +95,30 @@ export interface MessageListProps {
   onReply: (m: Schemas['Message']) => void;
   onEdit: (m: Schemas['Message']) => void;
   onCall?: (media: 'video' | 'audio') => void;
-  seq?: number;
+  /** An entry to show, as one that was found by a search. Each new object is a jump. */
+  target?: { seq: number };
 }
 
 /** The entries of a timeline, and below them the unsent messages. */
-export function MessageList({ timeline, onReply, onEdit, onCall, seq }: MessageListProps): ReactNode {
+export function MessageList({ timeline, onReply, onEdit, onCall, target }: MessageListProps): ReactNode {
   const s = useSession();
   const t = useText();
   const { conversationID } = timeline;
   useObservable(s.profiles);
   const unsent = useUnsent(conversationID);
-  const { lines, newest, opened, problem, load, again } = useLines(timeline, seq);
+  const { lines, newest, opened, problem, load, loads, loading, again } = useLines(timeline, target?.seq);
   const { box, list, atEnd, shift, missed, scrollToEnd, leaveEnd, onScroll } = usePlace(
     timeline,
     lines,
     unsent.length,
-    load,
+    { load, loads, loading },
   );
   useRead(conversationID, newest, lines, atEnd && !timeline.hasNewer);
   const [marked, setMarked] = useState(0); // the entry that a jump shows
-  const target = useRef(0); // the entry to scroll to, once it is a line
+  const wanted = useRef(0); // the entry to scroll to, once it is a line
   const show = useCallback(
     (to: number): void => {
-      target.current = to;
+      wanted.current = to;
       leaveEnd();
       setMarked(to);
     },
@@ -132,12 +132,12 @@ export function MessageList({ timeline, onReply, onEdit, onCall, seq }: MessageL
     [timeline, load, show],
   );
   useEffect(() => {
-    if (seq && opened) show(seq);
-  }, [seq, opened, show]);
+    if (target && opened) jump(target.seq);
+  }, [target, opened, jump]);
   useEffect(() => {
-    const i = target.current ? lines.findIndex((l) => l.entry.seq === target.current) : -1;
+    const i = wanted.current ? lines.findIndex((l) => l.entry.seq === wanted.current) : -1;
     if (i < 0) return;
-    target.current = 0;
+    wanted.current = 0;
     list.current?.scrollToIndex(i, { align: 'center' });
   }, [marked, lines, list]);
   useEffect(() => {
@@ -145,11 +145,19 @@ export function MessageList({ timeline, onReply, onEdit, onCall, seq }: MessageL
     const timer = setTimeout(() => setMarked(0), markTime);
     return () => clearTimeout(timer);
   }, [marked]);
-  const conversing: Conversing = { timeline, onReply, onEdit, jump, ...(onCall ? { onCall } : {}) };
+  const [held, setHeld] = useState<ReadonlyMap<string, number>>(new Map());
+  const hold = useCallback((key: string, on: boolean): void => {
+    setHeld((all) => new Map(all).set(key, (all.get(key) ?? 0) + (on ? 1 : -1)));
+  }, []);
+  const conversing: Conversing = { timeline, onReply, onEdit, jump, hold, ...(onCall ? { onCall } : {}) };
   const items: (Line | Unsent)[] = [...lines, ...unsent];
+  const kept = [...held].flatMap(([key, n]) => {
+    const i = n > 0 ? lines.findIndex((l) => l.key === key) : -1;
+    return i < 0 ? [] : [i];
+  });
   return (
     <>
-      <div className="scroll" role="log" aria-live="polite" aria-label={t('messages')} tabIndex={0} ref={box}>
+      <div className="scroll" role="log" aria-live="off" aria-label={t('messages')} tabIndex={0} ref={box}>
         {!opened && !problem && <p className="muted pad">{t('messages.reading')}</p>}
         {problem && (
           <div className="problem">
@@ -157,8 +165,16 @@ export function MessageList({ timeline, onReply, onEdit, onCall, seq }: MessageL
             <Button onClick={again}>{t('tryAgain')}</Button>
           </div>
         )}
-        {opened && items.length === 0 && <p className="muted pad">{t('messages.none')}</p>}
-        <Virtualizer ref={list} scrollRef={box} data={items} shift={shift} bufferSize={600} onScroll={onScroll}>
+        {opened && !timeline.hasOlder && items.length === 0 && <p className="muted pad">{t('messages.none')}</p>}
+        <Virtualizer
+          ref={list}
+          scrollRef={box}
+          data={items}
+          shift={shift}
+          keepMounted={kept}
+          bufferSize={600}
+          onScroll={onScroll}
+        >
           {(item, i) =>
             'entry' in item ? (
               <LineView
@@ -175,6 +191,7 @@ export function MessageList({ timeline, onReply, onEdit, onCall, seq }: MessageL
           }
         </Virtualizer>
       </div>
+      <Announcement lines={lines} atEnd={atEnd} />
       <div className="latest">
         {(!atEnd || timeline.hasNewer) && (
           <Button onClick={() => (timeline.hasNewer ? load(() => timeline.latest().then(scrollToEnd)) : scrollToEnd())}>
@@ -183,6 +200,20 @@ export function MessageList({ timeline, onReply, onEdit, onCall, seq }: MessageL
         )}
       </div>
     </>
+  );
+}
+
+/** Reads a new message to users of screen readers. The list itself changes with each scroll. */
+function Announcement({ lines, atEnd }: { lines: readonly Line[]; atEnd: boolean }): ReactNode {
+  const s = useSession();
+  const translator = useTranslator();
+  const last = lines.at(-1);
+  const [first] = useState(() => s.client.now());
+  const fresh = atEnd && last?.message && last.from !== s.me && last.time > first;
+  return (
+    <p className="hidden-text" aria-live="polite">
+      {fresh && `${s.name(last.from)}: ${describe(translator, last.message!)}`}
+    </p>
   );
 }
 
@@ -199,7 +230,12 @@ function useLines(
   newest: number;
   opened: boolean;
   problem: string;
+  /** Runs a load. The timeline runs one after another. */
   load: (run: () => Promise<unknown>) => void;
+  /** Finished loads. */
+  loads: number;
+  /** A load is running. */
+  loading: React.RefObject<boolean>;
   again: () => void;
 } {
   const s = useSession();
@@ -214,29 +250,30 @@ function useLines(
   const [opened, setOpened] = useState(false);
   const [problem, setProblem] = useState('');
   const failed = useRef(() => timeline.open() as Promise<unknown>);
-  const running = useRef(false);
+  const loading = useRef(false);
+  const [loads, setLoads] = useState(0);
   const load = useCallback(
     (run: () => Promise<unknown>): void => {
-      if (running.current) return;
-      running.current = true;
+      loading.current = true;
       failed.current = run;
       run()
         .then(
           () => {
             setOpened(true);
             setProblem('');
+            loading.current = false;
+            setLoads((n) => n + 1);
           },
           (err: unknown) => setProblem(s.reason(err)),
         )
         .finally(() => {
-          running.current = false;
+          loading.current = false;
         });
     },
     [s],
   );
   const first = useEffectEvent(() => (seq ? timeline.jump(seq) : timeline.open()));
   useEffect(() => {
-    running.current = false;
     load(() => first());
   }, [load, timeline]);
   const link = useObservable(s.link);
@@ -245,7 +282,7 @@ function useLines(
   });
   useEffect(() => retry(), [link]);
   const again = useCallback(() => load(failed.current), [load]);
-  return { lines, newest: entries.at(-1)?.seq ?? 0, opened, problem, load, again };
+  return { lines, newest: entries.at(-1)?.seq ?? 0, opened, problem, load, loads, loading, again };
 }
 
 /** Keeps the view in place: at the end while it is there, else at the same entry. It reads pages near the edges. */
@@ -253,7 +290,7 @@ function usePlace(
   timeline: Timeline,
   lines: readonly Line[],
   unsent: number,
-  load: (run: () => Promise<unknown>) => void,
+  { load, loads, loading }: Pick<ReturnType<typeof useLines>, 'load' | 'loads' | 'loading'>,
 ): {
   box: React.RefObject<HTMLDivElement | null>;
   list: React.RefObject<VirtualizerHandle | null>;
@@ -278,7 +315,7 @@ function usePlace(
   const newest = lines.at(-1)?.entry.seq ?? 0;
   const [before, setBefore] = useState({ oldest, newest });
   // The first render with more lines at the start.
-  const shift = before.oldest > 0 && oldest > 0 && oldest < before.oldest && newest === before.newest;
+  const shift = before.oldest > 0 && oldest > 0 && oldest < before.oldest && newest >= before.newest;
   const count = lines.length + unsent;
   const stay = useCallback(() => {
     const b = box.current;
@@ -305,20 +342,30 @@ function usePlace(
     else if (follow.current && grown && !timeline.hasNewer) return stay();
     else follow.current = false;
     setAtEnd(follow.current);
+    if (loading.current) return;
     if (b.scrollTop < nearEdge && timeline.hasOlder && timeline.entries.length) load(() => timeline.older());
     else if (fromEnd < nearEdge && timeline.hasNewer) load(() => timeline.newer());
-  }, [timeline, load, stay]);
+  }, [timeline, load, loading, stay]);
   useLayoutEffect(() => {
     setBefore({ oldest, newest });
   }, [oldest, newest]);
   const own = useRef(0);
   useLayoutEffect(() => {
-    if (unsent > own.current) follow.current = true; // an own message is always in view
+    if (unsent > own.current) {
+      follow.current = true; // an own message is always in view
+      if (timeline.hasNewer) load(() => timeline.latest());
+    }
     own.current = unsent;
     if (!follow.current || timeline.hasNewer) return;
     setSeen(newest);
     scrollToEnd();
-  }, [timeline, count, newest, unsent, scrollToEnd]);
+  }, [timeline, count, newest, unsent, load, scrollToEnd]);
+  // A page may have few lines, or none: without a scrollbar nobody can ask for the next one.
+  useEffect(() => {
+    const b = box.current;
+    if (!b || !loads || !timeline.hasOlder || loading.current) return;
+    if (b.scrollHeight <= b.clientHeight || (b.scrollTop < nearEdge && !follow.current)) load(() => timeline.older());
+  }, [timeline, loads, loading, load]);
   useEffect(() => {
     // Pictures and quotes reach their height later, and the page has less height with a keyboard.
     const b = box.current!;
@@ -349,12 +396,12 @@ function firstAfter(lines: readonly Line[], seq: number): number {
   return i;
 }
 
-/** Read receipts in one request. */
+/** Read receipts in one request of the server. */
 const maxReceipts = 30;
 
 /** Marks the conversation as read up to an entry, when the entry is in view, and sends the read receipts of a group. */
 function useRead(conversationID: string, newest: number, lines: readonly Line[], inView: boolean): void {
-  const { client, me } = useSession();
+  const { client, me, receipts } = useSession();
   const covered = useCovered(); // by the call
   const marked = useRef(0);
   const mark = useEffectEvent(() => {
@@ -368,9 +415,15 @@ function useRead(conversationID: string, newest: number, lines: readonly Line[],
     const messageIDList = lines
       .slice(firstAfter(lines, before))
       .flatMap(({ message: m }) => (m?.needReadReceipt && m.from !== me && !m.revoked ? [m.messageID] : []))
-      .slice(-maxReceipts);
+      .filter((id) => !receipts.has(id));
     const groupID = conversationID.slice('group_'.length);
-    if (messageIDList.length) client.sendMessageReadReceipts({ groupID, messageIDList }).catch(() => undefined); // fewer readers are shown
+    for (let i = 0; i < messageIDList.length; i += maxReceipts) {
+      const list = messageIDList.slice(i, i + maxReceipts);
+      for (const id of list) receipts.add(id);
+      client.sendMessageReadReceipts({ groupID, messageIDList: list }).catch(() => {
+        for (const id of list) receipts.delete(id); // sent when the conversation is opened again
+      });
+    }
   });
   useEffect(() => mark(), [newest, inView, covered]);
   useEffect(() => {

@@ -26,6 +26,7 @@ export function Recorder({ onEnd }: { onEnd: (r: Recording | undefined) => void 
     );
   }, [recorder, end]);
   useEffect(() => {
+    finished.current = false;
     recorder.start().then(
       () => setBegan(true),
       (err: unknown) => {

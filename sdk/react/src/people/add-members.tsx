@@ -10,13 +10,17 @@ export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () 
   const t = useText();
   const translator = useTranslator();
   const [members, setMembers] = useState('');
+  const [asked, setAsked] = useState(''); // the IDs that a second press adds anyway
   const [wrong, setWrong] = useState('');
   const add = async (e: FormEvent): Promise<void> => {
     e.preventDefault();
     try {
       const memberList = userIDsIn(members);
       const unknown = await unknownUsers(s, memberList);
-      if (unknown.length) return setWrong(t('members.unknown', { users: translator.list(unknown) }));
+      if (unknown.length && asked !== members) {
+        setAsked(members);
+        return setWrong(t('members.unknown', { users: translator.list(unknown) }));
+      }
       await s.client.inviteUserToGroup({ groupID, memberList });
       s.refreshSoon();
       onClose();

@@ -4,7 +4,7 @@ import type { Schemas } from 'beckon';
 import { Avatar } from '../ui/avatar.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
-import { useSession, useText } from '../use.js';
+import { useObservable, useSession, useText } from '../use.js';
 
 /** The properties of JoinGroup. */
 export interface JoinGroupProps {
@@ -15,6 +15,7 @@ export interface JoinGroupProps {
 export function JoinGroup({ groupID, onClose }: JoinGroupProps): ReactNode {
   const s = useSession();
   const t = useText();
+  const groups = useObservable(s.groups);
   const [group, set] = useState<Schemas['Group']>();
   const [wrong, setWrong] = useState('');
   useEffect(() => {
@@ -39,7 +40,7 @@ export function JoinGroup({ groupID, onClose }: JoinGroupProps): ReactNode {
       setWrong(s.reason(err));
     }
   };
-  const member = Boolean(s.group(groupID));
+  const member = groups?.some((g) => g.groupID === groupID) ?? false;
   const name = group?.name || groupID;
   return (
     <Dialog title={t('join.title')} onClose={onClose}>

@@ -69,6 +69,7 @@ function Create({ onClose }: { onClose: () => void }): ReactNode {
   const translator = useTranslator();
   const [name, setName] = useState('');
   const [members, setMembers] = useState('');
+  const [asked, setAsked] = useState(''); // the IDs that a second press adds anyway
   const [type, setType] = useState<Kind>('Work');
   const [wrong, setWrong] = useState('');
   const create = async (e: FormEvent): Promise<void> => {
@@ -76,7 +77,10 @@ function Create({ onClose }: { onClose: () => void }): ReactNode {
     try {
       const memberList = type === 'AVChatRoom' ? [] : userIDsIn(members);
       const unknown = await unknownUsers(s, memberList);
-      if (unknown.length) return setWrong(t('members.unknown', { users: translator.list(unknown) }));
+      if (unknown.length && asked !== members) {
+        setAsked(members);
+        return setWrong(t('members.unknown', { users: translator.list(unknown) }));
+      }
       const {
         group: { groupID },
       } = await s.client.createGroup({ type, name: name.trim(), ...(memberList.length ? { memberList } : {}) });

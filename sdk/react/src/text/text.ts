@@ -21,6 +21,18 @@ export function languageOf(locale: string): Language {
   return /^zh\b/i.test(locale) ? 'zh' : 'en';
 }
 
+/** Returns a valid locale for the texts: without texts of the application, one of a complete language. */
+export function localeOf(locale: string, own: boolean): string {
+  let valid = 'en';
+  try {
+    valid = Intl.getCanonicalLocales(locale.replaceAll('_', '-'))[0] ?? 'en';
+  } catch {
+    // not a language tag
+  }
+  const language = languageOf(valid);
+  return own || valid.split('-')[0] === language ? valid : language;
+}
+
 /** Returns the direction of a locale's writing. */
 export function directionOf(locale: string): 'ltr' | 'rtl' {
   return rightToLeft.has(locale.split('-')[0]!.toLowerCase()) ? 'rtl' : 'ltr';
@@ -42,7 +54,7 @@ export class Formatter<K extends string> {
   text(key: K, values?: TextValues): string {
     const message = this.#texts[key];
     if (!message.includes('{')) return message;
-    return this.#messages.format(message, values);
+    return this.#messages.process(message, values).flat(Infinity).join(''); // format keeps each result
   }
 }
 

@@ -37,7 +37,14 @@ export function Avatar({
       aria-hidden="true"
     >
       {picture && picture !== failed ? (
-        <img src={picture} alt="" width={size} height={size} onError={() => setFailed(picture)} />
+        <img
+          src={picture}
+          alt=""
+          width={size}
+          height={size}
+          referrerPolicy="no-referrer"
+          onError={() => setFailed(picture)}
+        />
       ) : (
         letters
       )}
