@@ -2,6 +2,7 @@
 import type { Client } from 'beckon';
 import { disablePush, enablePush } from 'beckon/push';
 import { forgetForPush, isKeptForPush, keepForPush, type Saved } from './saved.js';
+import { pageText } from './texts.js';
 
 /** The part of a session that pushes need. */
 interface Subscriber {
@@ -77,13 +78,9 @@ export async function testPush({ client }: Subscriber): Promise<{ text: string; 
   const { devices } = test;
   const arrived = devices.filter((d) => d.state === 'acknowledged');
   const seconds = Math.max(0, ...arrived.map((d) => d.acknowledgedMs ?? 0)) / 1000;
-  const took = `after ${seconds.toFixed(1)} s`;
   const reasons = devices.flatMap((d) => (d.error ? [`${d.deviceID || d.provider}: ${d.error}`] : [])).join('; ');
-  if (arrived.length < devices.length)
-    return {
-      text: `The test notification reached ${arrived.length} of ${devices.length} devices. ${reasons}`,
-      ok: false,
-    };
-  const where = devices.length === 1 ? 'arrived' : `reached all ${devices.length} devices`;
-  return { text: `The test notification ${where} ${took}`, ok: true };
+  const count = devices.length;
+  if (arrived.length < count)
+    return { text: pageText('push.testMissed', { arrived: arrived.length, count, reasons }), ok: false };
+  return { text: pageText('push.testArrived', { count, seconds: seconds.toFixed(1) }), ok: true };
 }

@@ -32,6 +32,8 @@ export const zh: Record<PageText, string> = {
   'push.on': '页面关闭时不响铃',
   'push.denied': '浏览器禁止此页面的通知',
   'push.test': '发送测试通知',
+  'push.testArrived': '测试通知在 {seconds} 秒后到达了全部 {count} 台设备',
+  'push.testMissed': '测试通知到达了 {count} 台设备中的 {arrived} 台。{reasons}',
   'push.failed': '此浏览器无法响铃：{reason}',
   'push.testFailed': '无法发送测试通知：{reason}',
   language: '语言',

@@ -37,6 +37,9 @@ const en = {
   'push.on': 'Do not ring me when this page is closed',
   'push.denied': 'The browser forbids notifications of this page',
   'push.test': 'Send a test notification',
+  'push.testArrived':
+    'The test notification {count, plural, one {arrived} other {reached all # devices}} after {seconds} s',
+  'push.testMissed': 'The test notification reached {arrived} of {count} devices. {reasons}',
   'push.failed': 'This browser cannot be rung: {reason}',
   'push.testFailed': 'The test notification could not be sent: {reason}',
   language: 'Language',

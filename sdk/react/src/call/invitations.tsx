@@ -7,7 +7,7 @@ import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { useEvent, useName, useNow, useSession, useText } from '../use.js';
 import { useHiddenNotice } from './attention.js';
-import { useTone } from './sounds.js';
+import { useTone, useTurn } from './sounds.js';
 
 /** An invitation that waits for this user's answer. */
 interface Waiting {
@@ -66,8 +66,9 @@ function OtherInvitation({ v, onOver }: { v: Waiting; onOver: () => void }): Rea
   const name = useName(v.inviter);
   const now = useNow(true);
   const [quiet, setQuiet] = useState(false); // Escape silences; it does not decline
-  useTone(quiet ? undefined : 'incoming');
-  useHiddenNotice(v.inviteID, t('invitation'), t('invitation.from', { name }));
+  const turn = useTurn(`beckon.ring ${s.me}`);
+  useTone(quiet || !turn ? undefined : 'incoming');
+  useHiddenNotice(v.inviteID, t('invitation'), t('invitation.from', { name }), turn);
   const left = v.deadline ? Math.max(0, Math.ceil((v.deadline - now) / 1000)) : 0;
   const answer = (accept: boolean): void => {
     onOver();

@@ -1,5 +1,5 @@
 // Ring tones, synthesized with Web Audio instead of fetched files.
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 
 export type Tone = 'incoming' | 'outgoing';
 
@@ -48,4 +48,27 @@ export function ring(tone: Tone): () => void {
 /** Plays a tone while the component is shown. */
 export function useTone(tone: Tone | undefined): void {
   useEffect(() => (tone ? ring(tone) : undefined), [tone]);
+}
+
+/** Reports whether this tab is the one of the browser that plays a tone of this name. */
+export function useTurn(name: string): boolean {
+  const [mine, set] = useState(!globalThis.navigator?.locks);
+  useEffect(() => {
+    if (!navigator.locks) return;
+    const stop = new AbortController();
+    let release = (): void => undefined;
+    const held = (): Promise<void> => {
+      set(true);
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    };
+    navigator.locks.request(name, { signal: stop.signal }, held).catch(() => undefined); // aborted
+    return () => {
+      stop.abort();
+      release();
+      set(false);
+    };
+  }, [name]);
+  return mine;
 }
