@@ -48,6 +48,9 @@ const replacedReason = 'replaced by a newer connection of this device';
  */
 const lateTime = 120_000;
 
+/** The same for the requests of an earlier run of the program, which ended meanwhile, in milliseconds. */
+const restartTime = 10_000;
+
 /**
  * Opens the connection to a server. Each connect and reconnect begins with the WebSocket; if it fails, HTTP streaming
  * and SSE are tried at once. The library alone would keep the first transport that worked as long as the program runs.
@@ -63,6 +66,7 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   let attempts = 0; // with the WebSocket, since the last connection
   let connections = 0;
   let unanswered = false; // a connect request since the last connection had no response
+  let restarted = false; // an earlier run of the program may have sent one, too
   let lateUntil = 0; // it may still replace this connection
   const emulationEndpoint = `${server}/emulation`;
   const link: Centrifuge = withoutBrokenStorage(
@@ -80,7 +84,10 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
             state()._transportWasOpen = worked && attempts++ < patience;
             state()._triedAllTransports = false;
           }
-          return options.getData();
+          return options.getData().then((data) => {
+            restarted = 'positions' in data; // saved by an earlier run of the program
+            return data;
+          });
         },
       }),
   );
@@ -138,8 +145,9 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   link.on('connected', (c) => {
     connections++;
     worked ||= c.transport === 'websocket';
-    lateUntil = unanswered ? performance.now() + lateTime : 0;
-    unanswered = false;
+    const late = unanswered ? lateTime : restarted ? restartTime : 0;
+    lateUntil = late && performance.now() + late;
+    unanswered = restarted = false;
   });
   link.on('error', (c) => {
     // A proxy may accept a WebSocket and drop its frames, or hold back a stream.

@@ -146,3 +146,33 @@ for (const checked of process.env['BECKON_E2E_NODES'] ? [] : [false, true])
     await gone; // by another program
     other.close();
   });
+
+if (!process.env['BECKON_E2E_NODES'])
+  test('a connect request of an earlier run of the program arrives late: the session of this run goes on', async () => {
+    const kept = new Map<string, string>();
+    const storage = {
+      getItem: (k: string) => kept.get(k) ?? null,
+      setItem: (k: string, v: string) => void kept.set(k, v),
+      removeItem: (k: string) => void kept.delete(k),
+    };
+    const user = `restarted-${at.user}`;
+    const run = (): Client => server.cluster.device(user, 'd', 3600, { server: at.proxy.url, storage });
+    const first = run();
+    await first.connect();
+    at.proxy.holdStream = true;
+    at.proxy.cut();
+    while (at.proxy.holdStream) await new Promise((resolve) => setTimeout(resolve, 10));
+    first.close();
+    const second = run();
+    await second.connect();
+    const [lost, again] = [second.once('onConnecting'), second.once('onConnected')];
+    at.proxy.releaseRequest();
+    await lost;
+    await again;
+    assert.ok(await second.getConversationList());
+    const gone = second.once('onKickedOffline');
+    const other = server.cluster.device(user, 'd');
+    await other.connect();
+    await gone; // by another program
+    other.close();
+  });
