@@ -35,6 +35,9 @@ const firstRepeat = 50;
 const lastRepeat = 200;
 const deliveryTime = 4000;
 
+/** Time in which the server must take a command of a stream session, in milliseconds. */
+const attemptTime = 1500;
+
 /** The server's code for a token that it refuses. */
 const refusedCode = 4500;
 
@@ -99,7 +102,10 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
     const session = connections;
     const current = (): boolean => session === connections && link.state === 'connected';
     const attempt = async (): Promise<Response | undefined> => {
-      const response = await fetch(url, init).catch(() => undefined);
+      const stop = new AbortController(); // a connection may be dead without an end
+      const timer = setTimeout(() => stop.abort(), attemptTime);
+      const response = await fetch(url, { ...init, signal: stop.signal }).catch(() => undefined);
+      clearTimeout(timer);
       if (current() && response?.status === 404) state()._disconnect(noStream, 'the stream has ended', true);
       return response;
     };

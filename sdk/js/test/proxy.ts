@@ -13,7 +13,7 @@ export class Proxy {
   mode: 'pass' | 'refuse' | 'swallow' | 'down' = 'refuse';
   /** The path of each request and upgrade. */
   readonly paths: string[] = [];
-  /** Requests with commands of stream sessions that are answered with a status, and not passed on. */
+  /** Requests with commands of stream sessions that are answered with a status, and not passed on; 0: no answer. */
   failCommands: number[] = [];
   /** Holds the next request to HTTP streaming, as during an outage; releaseRequest delivers it. */
   holdStream = false;
@@ -22,7 +22,8 @@ export class Proxy {
   #server = createServer((req, res) => {
     this.paths.push(req.url!);
     if (this.failCommands.length && req.url === '/emulation' && req.method === 'POST') {
-      res.writeHead(this.failCommands.shift()!).end();
+      const status = this.failCommands.shift()!;
+      if (status) res.writeHead(status).end();
       return;
     }
     if (this.holdStream && req.url === '/connection/http_stream') {

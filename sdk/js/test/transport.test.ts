@@ -48,6 +48,10 @@ test('a command is sent again while the node of its stream is unreachable, and a
   at.proxy.failCommands = [503, 502];
   await call();
   assert.deepEqual([at.proxy.failCommands, streams()], [[], 1]);
+  at.proxy.failCommands = [0]; // as on a connection that died without an end
+  const begin = performance.now();
+  await call();
+  assert.ok(performance.now() - begin < 5000, 'the call waited for the timeout of a command');
   at.proxy.failCommands = [404]; // as after a restart that the stream did not notice
   const again = at.client.once('onConnected');
   const list = at.client.getConversationList();
