@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -273,12 +274,14 @@ func (d *device) reply() received {
 	return r
 }
 
-// ends waits for the close frame.
-func (d *device) ends(want int, pong bool) {
+// ends waits for the close frame, and returns its reason.
+func (d *device) ends(want int, pong bool) (reason string) {
 	d.t.Helper()
 	for {
 		if _, err := d.read(pong); websocket.IsCloseError(err, want) {
-			return
+			var closed *websocket.CloseError
+			errors.As(err, &closed)
+			return closed.Text
 		} else if err != nil {
 			d.t.Fatalf("ended with %v, not with %d", err, want)
 		}

@@ -128,11 +128,16 @@ func (g *Gateway) Allowed(list []protocol.Device) []protocol.Device {
 func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins bool) bool {
 	return slices.ContainsFunc(others, func(o protocol.Device) bool {
 		if o.DeviceID == d.DeviceID {
-			return o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && wins
+			return newerConnection(d, o, wins)
 		}
 		rival := g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == d.Platform
 		return rival && (o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && o.DeviceID > d.DeviceID)
 	})
+}
+
+// newerConnection reports whether o is a newer connection of the device d. wins breaks ties.
+func newerConnection(d, o protocol.Device, wins bool) bool {
+	return o.DeviceID == d.DeviceID && (o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && wins)
 }
 
 // Users returns the users with a device connected to this node.
@@ -146,7 +151,11 @@ func (g *Gateway) Users() []string {
 // EvictReplaced kicks the sessions of a user that newer devices on another node replace. If wins is set, the other
 // node's connection wins a tie between two connections of one device with the same connect time.
 func (g *Gateway) EvictReplaced(userID string, others []protocol.Device, wins bool) {
-	g.kick(userID, replaced, func(s *Session) bool { return g.replacedBy(s.device(), others, wins) })
+	own := func(s *Session) bool {
+		return slices.ContainsFunc(others, func(o protocol.Device) bool { return newerConnection(s.device(), o, wins) })
+	}
+	g.kick(userID, newer, own) // clients go on after a late request of their own
+	g.kick(userID, replaced, func(s *Session) bool { return !own(s) && g.replacedBy(s.device(), others, wins) })
 }
 
 const (

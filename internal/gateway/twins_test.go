@@ -107,7 +107,9 @@ func TestTwinsOnTwoNodes(t *testing.T) {
 		t.Fatalf("ann has %d devices", n)
 	}
 	h.g.EvictReplaced("ann", at(1), false)
-	d.ends(protocol.CloseKicked, true)
+	if reason := d.ends(protocol.CloseKicked, true); reason != newer {
+		t.Errorf("the reason is %q", reason)
+	}
 	again := h.dial()
 	again.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
 	again.reply()
