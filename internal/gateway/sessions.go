@@ -154,7 +154,7 @@ func (g *Gateway) EvictReplaced(userID string, others []protocol.Device, wins bo
 	own := func(s *Session) bool {
 		return slices.ContainsFunc(others, func(o protocol.Device) bool { return newerConnection(s.device(), o, wins) })
 	}
-	g.kick(userID, newer, own) // clients go on after a late request of their own
+	g.kick(userID, newer, own) // clients reconnect after a late request of their own
 	g.kick(userID, replaced, func(s *Session) bool { return !own(s) && g.replacedBy(s.device(), others, wins) })
 }
 

@@ -121,7 +121,7 @@ func (s *suite) world() {
 		"messageID": {twice.MessageID}, "messageIDList": {twice.MessageID}, "replyTo": {sent.MessageID, twice.MessageID}}
 }
 
-// prepare makes what the requests of a method are about.
+// prepare creates the objects of the requests of a method.
 func (s *suite) prepare(method string) {
 	pool := s.gen.pool
 	if method != "sendMessage" {
@@ -136,7 +136,7 @@ func (s *suite) prepare(method string) {
 		delete(pool, "groupID")
 	case "listCalls": // users may only name themselves
 		pool["userID"] = nil
-	case "addInvitees": // by the inviter, of users who are not invited yet
+	case "addInvitees": // by the inviter, of new invitees
 		pool["inviteID"], pool["inviteeList"] = pool["inviteID"][:1], pool["inviteeList"][1:]
 	case "sendMessageReadReceipts":
 		pool["messageIDList"] = []string{s.received.MessageID}
@@ -285,13 +285,13 @@ func TestValidRequests(t *testing.T) {
 	s.checkEvents()
 }
 
-// ofOthers are the methods whose valid requests are refused here: they need a media server, a call, a file or a token
+// ofOthers are methods with valid requests that this test cannot make: they need a media server, a call, a file or a token
 // for pushes.
 var ofOthers = map[string]bool{"enterRoom": true, "exitRoom": true, "switchRole": true, "setRoomRole": true,
 	"dismissRoom": true, "getRoom": true, "getCall": true, "getFile": true, "testPush": true, "getPushTest": true,
 	"ackPushTest": true}
 
-// checkAccepted reports the accepted requests. A method that accepts none would pass the test whatever it refuses.
+// checkAccepted reports the accepted requests. Without the check, a method that refuses all requests would pass.
 func (s *suite) checkAccepted(accepted map[string]int) {
 	total := 0
 	for _, method := range s.methods() {

@@ -1,5 +1,5 @@
 // The application around calls and conversations: other invitations, windows, phones held sideways, the title of a page
-// that is not visible, sign-ins that stay, accessibility, and what is loaded before the first paint.
+// that is not visible, persistent sign-ins, accessibility, and the size of the first load.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

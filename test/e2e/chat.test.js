@@ -1,8 +1,8 @@
-// What users do with conversations, groups and their own settings.
+// Conversations, groups and the settings of a user.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Cluster, User, launch } from './kit.js';
+import { Cluster, User, bubble, launch, log, write } from './kit.js';
 
 let cluster, browser, alice, bob;
 
@@ -34,17 +34,6 @@ after(async () => {
   await cluster?.stop();
   assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
-
-const log = (p) => p.page.getByRole('log', { name: 'Messages' });
-const bubble = (p, text) =>
-  log(p)
-    .locator('.bubble', { has: p.page.locator('.words', { hasText: text }) })
-    .last();
-
-async function write(p, text) {
-  await p.page.getByLabel('Write a message').fill(text);
-  await p.page.getByLabel('Write a message').press('Enter');
-}
 
 /** Opens the actions of a message by a right click, and chooses one. */
 async function choose(p, text, action) {

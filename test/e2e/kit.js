@@ -331,3 +331,18 @@ export async function watchPeers(context) {
     window.beckonPeers = () => all.filter((pc) => pc.connectionState === 'connected');
   });
 }
+
+/** The messages of the open conversation. */
+export const log = (p) => p.page.getByRole('log', { name: 'Messages' });
+
+/** The bubble with these words; quotes of them do not count. */
+export const bubble = (p, text) =>
+  log(p)
+    .locator('.bubble', { has: p.page.locator('.words', { hasText: text }) })
+    .last();
+
+/** Writes a message into the open conversation. */
+export async function write(p, text) {
+  await p.page.getByLabel('Write a message').fill(text);
+  await p.page.getByLabel('Write a message').press('Enter');
+}

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Cluster, User, launch } from './kit.js';
+import { Cluster, User, launch, log } from './kit.js';
 
 let cluster, browser, alice;
 
@@ -27,7 +27,6 @@ after(async () => {
   assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
 
-const log = (p) => p.page.getByRole('log', { name: 'Messages' });
 const top = (p) => log(p).evaluate((e) => e.scrollTop);
 const fromEnd = (p) => log(p).evaluate((e) => e.scrollHeight - e.scrollTop - e.clientHeight);
 

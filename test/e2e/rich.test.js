@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Cluster, User, launch } from './kit.js';
+import { Cluster, User, bubble, launch, log, write } from './kit.js';
 
 let cluster, browser, alice, bob;
 
@@ -20,18 +20,6 @@ after(async () => {
   await cluster?.stop();
   assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
-
-const log = (p) => p.page.getByRole('log', { name: 'Messages' });
-/** The bubble with these words; quotes of them do not count. */
-const bubble = (p, text) =>
-  log(p)
-    .locator('.bubble', { has: p.page.locator('.words', { hasText: text }) })
-    .last();
-
-async function write(p, text) {
-  await p.page.getByLabel('Write a message').fill(text);
-  await p.page.getByLabel('Write a message').press('Enter');
-}
 
 async function choose(p, text, action) {
   await bubble(p, text).hover();

@@ -23,7 +23,7 @@ export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
 type Source = 'camera' | 'screen';
 
-/** LiveKit, which is large, and what needs it. It is set when the first room is entered. */
+/** LiveKit and the modules that use it. It is set by the first enterRoom, because LiveKit is large. */
 let media: typeof import('./media.js');
 
 /** The options of enterRoom. */

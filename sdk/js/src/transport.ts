@@ -35,8 +35,14 @@ const firstRepeat = 50;
 const lastRepeat = 200;
 const deliveryTime = 4000;
 
-/** Time in which the server must take a command of a stream session, in milliseconds. */
+/**
+ * Shortest and longest time in which the server must take a command of a stream session, in milliseconds. In between it
+ * is a multiple of the last response time; a large command has the time of its upload in addition, at 20 bytes a
+ * millisecond.
+ */
 const attemptTime = 1500;
+const longestAttempt = 6000;
+const uploadRate = 20;
 
 /** The server's code for a token that it refuses. */
 const refusedCode = 4500;
@@ -95,6 +101,7 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
       }),
   );
   const state = (): Private => link as unknown as Private;
+  let limit = attemptTime; // of one attempt to send a command
   let delivered: Promise<unknown> = Promise.resolve(); // the commands that are sent again, of which later ones wait
   /** Sends a command of a stream session. The library would ignore a failure, and the call would wait for its timeout. */
   const deliver = async (url: string, init: RequestInit): Promise<Response> => {
@@ -103,9 +110,13 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
     const current = (): boolean => session === connections && link.state === 'connected';
     const attempt = async (): Promise<Response | undefined> => {
       const stop = new AbortController(); // a connection may be dead without an end
-      const timer = setTimeout(() => stop.abort(), attemptTime);
+      const upload = String(init.body).length / uploadRate;
+      const begin = performance.now();
+      const timer = setTimeout(() => stop.abort(), limit + upload);
       const response = await fetch(url, { ...init, signal: stop.signal }).catch(() => undefined);
       clearTimeout(timer);
+      const next = stop.signal.aborted ? 2 * limit : 4 * (performance.now() - begin - upload);
+      limit = Math.min(Math.max(next, attemptTime), longestAttempt);
       if (current() && response?.status === 404) state()._disconnect(noStream, 'the stream has ended', true);
       return response;
     };

@@ -2,7 +2,7 @@
 import { useEffect, useState, type ComponentType, type ReactNode } from 'react';
 import { useSession } from './use.js';
 
-/** Returns a component that is loaded when it is shown. A failure is shown as a notice; the page goes on. */
+/** Returns a component that is loaded when it is shown. A failure is shown as a notice; the page stays usable. */
 function later<P extends object>(load: () => Promise<ComponentType<P>>): (props: P) => ReactNode {
   let loaded: ComponentType<P> | undefined;
   return function Later(props: P): ReactNode {
@@ -47,7 +47,7 @@ export const ConversationPanel = later(async () => (await import('./people/conve
 /** The dialog that opens a conversation or creates a group. */
 export const NewConversation = later(async () => (await import('./people/new-conversation.js')).NewConversation);
 
-/** The dialog that joins a group, or asks to: of a link to a group. */
+/** The dialog of an invite link: it joins a group, or applies to. */
 export const JoinGroup = later(async () => (await import('./people/join-group.js')).JoinGroup);
 
 const loadOngoing = async () => (await import('./call/ongoing.js')).Ongoing;

@@ -51,7 +51,7 @@ export interface SessionOptions {
   locale?: string;
   /** Texts of the application instead of those of the components. */
   strings?: Partial<Texts>;
-  /** Opens a page, when a component asks for it. */
+  /** Opens a page of the application. */
   onNavigate?: (place: Place) => void;
   /** Returns the address of a page that joins a group, for invite links. */
   groupLink?: (groupID: string) => string;

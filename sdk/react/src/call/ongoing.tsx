@@ -8,7 +8,7 @@ import { Name, UserAvatar } from '../ui/avatar.js';
 import { Button, IconButton } from '../ui/button.js';
 import { duration, useNow, useObservable, useSession, useText } from '../use.js';
 import { DevicePicker } from './devices.js';
-import { Tile, useLocal, useRemote } from './tiles.js';
+import { OwnTile, Tile, useLocal, useRemote } from './tiles.js';
 
 const parts: Partial<Record<Part, TextKey>> = {
   invited: 'part.invited',
@@ -72,7 +72,7 @@ export function Ongoing({
     ...remote.screens.map((u) => ({ u, source: 'screen' as const })),
     ...remote.users.map((u) => ({ u, source: 'camera' as const })),
   ];
-  // A screen, or with many users the one who speaks, is large.
+  // A shared screen is large; without one and with more than three users, the active speaker.
   const speaker = useSpeaker(remote.volumes, remote.users);
   const spotlight = remote.screens[0] ?? (others.length > 3 ? speaker : undefined);
   const ownScreen = local.screen;
@@ -153,16 +153,7 @@ export function Ongoing({
               </div>
             ))
           : null}
-        <Tile
-          room={room}
-          userID={s.me}
-          own
-          shown={local.camera}
-          muted={!local.microphone}
-          volume={remote.volumes[s.me] ?? 0}
-          link={call.links[s.me]}
-          paused={remote.paused.sent}
-        />
+        <OwnTile room={room} local={local} remote={remote} link={call.links[s.me]} />
       </div>
       <div className="controls" role="toolbar" aria-label={t('call.controls')}>
         <IconButton
@@ -234,7 +225,7 @@ function statusOf(
   return t(at.waiting.some(([, p]) => p === 'ringing') ? 'call.ringing' : 'call.calling');
 }
 
-/** Returns the user who speaks, or spoke last. */
+/** Returns the active speaker, or the last one. */
 function useSpeaker(volumes: Record<string, number>, users: readonly string[]): string | undefined {
   const [last, set] = useState<string>();
   const loudest = users.reduce<string | undefined>(

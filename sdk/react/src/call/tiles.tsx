@@ -4,7 +4,7 @@ import type { Link, Paused, Room } from 'beckon/room';
 import type { TextKey } from '../text/text.js';
 import { Name, UserAvatar } from '../ui/avatar.js';
 import { Icon } from '../ui/icon.js';
-import { useText } from '../use.js';
+import { useSession, useText } from '../use.js';
 
 interface Local {
   camera: boolean;
@@ -165,5 +165,32 @@ export function Tile({
         {state && ` · ${t(state)}`}
       </span>
     </div>
+  );
+}
+
+/** The tile of this user. */
+export function OwnTile({
+  room,
+  local,
+  remote,
+  link,
+}: {
+  room: Room;
+  local: Local;
+  remote: Remote;
+  link: Link | undefined;
+}): ReactNode {
+  const { me } = useSession();
+  return (
+    <Tile
+      room={room}
+      userID={me}
+      own
+      shown={local.camera}
+      muted={!local.microphone}
+      volume={remote.volumes[me] ?? 0}
+      link={link}
+      paused={remote.paused.sent}
+    />
   );
 }

@@ -100,7 +100,7 @@ function Ticks({ line, conversing: { timeline } }: { line: Line; conversing: Con
   );
 }
 
-/** The dialog with the members who have read a message, and those who have not. */
+/** The dialog with the readers of a message, and the other members. */
 function Readers({ m, onClose }: { m: Message; onClose: () => void }): ReactNode {
   const s = useSession();
   const t = useText();

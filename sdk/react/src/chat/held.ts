@@ -1,7 +1,7 @@
 // Lines that stay in the document while they are out of view: those with an open dialog, or with sound that plays.
 import { createContext, useContext, useEffect } from 'react';
 
-/** Holds the line around a component, or lets it go. */
+/** Holds the line around a component, or releases it. */
 export const HoldContext = createContext<(on: boolean) => void>(() => undefined);
 
 /** Holds the line around a component while on. */

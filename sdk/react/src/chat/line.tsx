@@ -9,7 +9,7 @@ import { Bubble } from './bubble.js';
 import { HoldContext } from './held.js';
 import { noteText, type Line } from './lines.js';
 
-/** What the lines of a conversation can do. */
+/** The actions and the timeline of the lines of a conversation. */
 export interface Conversing {
   timeline: Timeline;
   onReply: (m: Schemas['Message']) => void;

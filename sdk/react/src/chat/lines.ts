@@ -1,4 +1,4 @@
-// The lines of a conversation: what is shown for each entry. Their texts are formatted when they are rendered.
+// The lines of a conversation: one for each visible entry. Their texts are formatted when they are rendered.
 import type { Schemas } from 'beckon';
 import { saysBusy } from 'beckon/call';
 import type { Entry } from 'beckon/inbox';
@@ -26,7 +26,7 @@ export interface Line {
   key: string;
   entry: Entry;
   time: number;
-  /** The user who sent or caused it. */
+  /** The sender of a message, or the actor of an event. */
   from: string;
   kind: 'message' | 'note' | 'call';
   /** Of notes and calls. */
@@ -92,13 +92,13 @@ const tips: Partial<Record<string, (e: Schemas['GroupEvent']) => Note>> = {
   allMembersMuted: (e) => ({ key: e.on ? 'tip.muted' : 'tip.unmuted' }),
 };
 
-/** What a signaling message shows; without a note nothing. */
+/** The visible part of a signaling message; without a note it has no line. */
 interface Shown {
   note?: Note;
   missed?: boolean;
 }
 
-/** Returns what is shown of a signaling message, for this user. */
+/** Returns the visible part of a signaling message, for this user. */
 function shownOf(m: Signaling, d: Scene, me: string): Shown {
   const by = { by: [m.inviter] };
   const answers = (m.answers ?? []).map((a) => a.invitee);
@@ -128,7 +128,7 @@ function shownOf(m: Signaling, d: Scene, me: string): Shown {
   return callNote(m, d.call ? (d.media === 'audio' ? 'voice' : 'video') : 'other', me);
 }
 
-/** Returns what is shown of an action on the invitation of a call, for this user. */
+/** Returns the visible part of an action on a call's invitation, for this user. */
 function callNote(m: Signaling, kind: 'voice' | 'video' | 'other', me: string): Shown {
   const mine = m.inviter === me;
   const several = Boolean(m.groupID) || (m.inviteeList?.length ?? 0) > 1;
@@ -159,7 +159,7 @@ function callNote(m: Signaling, kind: 'voice' | 'video' | 'other', me: string): 
 }
 
 /**
- * Lines keeps the lines of a timeline. An update costs what has changed: the lines of the same entries stay, so that a
+ * Lines keeps the lines of a timeline. The cost of an update is that of the changed entries: the lines of the same entries stay, so that a
  * conversation may hold 100,000.
  */
 export class Lines {

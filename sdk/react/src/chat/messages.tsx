@@ -335,7 +335,7 @@ function usePlace(
     const b = box.current;
     if (!b) return;
     const fromEnd = b.scrollHeight - b.scrollTop - b.clientHeight;
-    // Lines were measured: nobody scrolled.
+    // The position changed by a measurement of lines, not by the user.
     const grown = b.scrollHeight !== height.current || performance.now() < settling.current;
     height.current = b.scrollHeight;
     if (fromEnd < nearEnd) follow.current = true;
@@ -360,7 +360,7 @@ function usePlace(
     setSeen(newest);
     scrollToEnd();
   }, [timeline, count, newest, unsent, load, scrollToEnd]);
-  // A page may have few lines, or none: without a scrollbar nobody can ask for the next one.
+  // A page of entries may have few lines or none. Without a scrollbar there is no scroll event, so it loads the next page.
   useEffect(() => {
     const b = box.current;
     if (!b || !loads || !timeline.hasOlder || loading.current) return;

@@ -1,7 +1,7 @@
 import { useEffect, useState, type ReactNode } from 'react';
 import { useName, useSession, useText } from '../use.js';
 
-/** The line that says who is typing in a conversation. */
+/** The line with the users that are typing in a conversation. */
 export function TypingLine({ conversationID }: { conversationID: string }): ReactNode {
   const s = useSession();
   const t = useText();

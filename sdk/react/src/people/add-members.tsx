@@ -2,25 +2,19 @@
 import { useState, type FormEvent, type ReactNode } from 'react';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
-import { useSession, useText, useTranslator } from '../use.js';
-import { unknownUsers, userIDsIn } from './user-ids.js';
+import { useSession, useText } from '../use.js';
+import { useUserIDs } from './user-ids.js';
 
 export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () => void }): ReactNode {
   const s = useSession();
   const t = useText();
-  const translator = useTranslator();
-  const [members, setMembers] = useState('');
-  const [asked, setAsked] = useState(''); // the IDs that a second press adds anyway
+  const members = useUserIDs();
   const [wrong, setWrong] = useState('');
   const add = async (e: FormEvent): Promise<void> => {
     e.preventDefault();
     try {
-      const memberList = userIDsIn(members);
-      const unknown = await unknownUsers(s, memberList);
-      if (unknown.length && asked !== members) {
-        setAsked(members);
-        return setWrong(t('members.unknown', { users: translator.list(unknown) }));
-      }
+      const memberList = await members.read(setWrong);
+      if (!memberList) return;
       await s.client.inviteUserToGroup({ groupID, memberList });
       s.refreshSoon();
       onClose();
@@ -34,8 +28,8 @@ export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () 
         <label>
           {t('members.theirIDs')}
           <input
-            value={members}
-            onChange={(e) => setMembers(e.target.value)}
+            value={members.text}
+            onChange={(e) => members.setText(e.target.value)}
             placeholder="bob, carol"
             autoComplete="off"
             required

@@ -1,4 +1,4 @@
-// The details of a group, and what its owner and administrators can change; leaving and dismissing it.
+// The settings of a group, with the actions to leave and to dismiss it.
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { Button } from '../ui/button.js';

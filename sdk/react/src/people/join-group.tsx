@@ -1,4 +1,4 @@
-// The dialog that joins a group, or asks to: of a link to a group.
+// The dialog of an invite link: it joins a group, or applies to.
 import { useEffect, useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { Avatar } from '../ui/avatar.js';

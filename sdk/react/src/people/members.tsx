@@ -1,4 +1,4 @@
-// The members of a group with their roles, and what the owner and administrators can do; applications to join.
+// The members of a group with their roles, the actions of administrators on them, and the applications.
 import { useCallback, useEffect, useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { Name, UserAvatar } from '../ui/avatar.js';
@@ -60,7 +60,7 @@ export function Members({
   );
 }
 
-/** What a user with a higher role can do with a member. */
+/** The actions of a user with a higher role on a member. */
 function MemberActions({
   group: { groupID, type },
   m,
@@ -79,7 +79,7 @@ function MemberActions({
   const act = (run: Promise<unknown>): void => {
     run.then(onChange, (err: unknown) => s.fail(err, 'failed.change'));
   };
-  const work = type === 'Work'; // has no administrators, and nobody is muted
+  const work = type === 'Work'; // Work groups have neither administrators nor muted members
   return (
     <span className="acts">
       {role === owner && !work && (

@@ -2,8 +2,8 @@
 import { useState, type FormEvent, type ReactNode } from 'react';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
-import { useSession, useText, useTranslator } from '../use.js';
-import { unknownUsers, userIDsIn } from './user-ids.js';
+import { useSession, useText } from '../use.js';
+import { unknownUsers, useUserIDs } from './user-ids.js';
 
 type Kind = 'Work' | 'Public' | 'AVChatRoom';
 
@@ -66,21 +66,15 @@ function Talk({ onClose }: { onClose: () => void }): ReactNode {
 function Create({ onClose }: { onClose: () => void }): ReactNode {
   const s = useSession();
   const t = useText();
-  const translator = useTranslator();
   const [name, setName] = useState('');
-  const [members, setMembers] = useState('');
-  const [asked, setAsked] = useState(''); // the IDs that a second press adds anyway
+  const members = useUserIDs();
   const [type, setType] = useState<Kind>('Work');
   const [wrong, setWrong] = useState('');
   const create = async (e: FormEvent): Promise<void> => {
     e.preventDefault();
     try {
-      const memberList = type === 'AVChatRoom' ? [] : userIDsIn(members);
-      const unknown = await unknownUsers(s, memberList);
-      if (unknown.length && asked !== members) {
-        setAsked(members);
-        return setWrong(t('members.unknown', { users: translator.list(unknown) }));
-      }
+      const memberList = type === 'AVChatRoom' ? [] : await members.read(setWrong);
+      if (!memberList) return;
       const {
         group: { groupID },
       } = await s.client.createGroup({ type, name: name.trim(), ...(memberList.length ? { memberList } : {}) });
@@ -110,8 +104,8 @@ function Create({ onClose }: { onClose: () => void }): ReactNode {
         <label>
           {t('new.members')}
           <input
-            value={members}
-            onChange={(e) => setMembers(e.target.value)}
+            value={members.text}
+            onChange={(e) => members.setText(e.target.value)}
             placeholder="bob, carol"
             autoComplete="off"
           />

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
 import { BeckonError, Code } from 'beckon';
 import type { Schemas } from 'beckon';
-import { Tile, useLocal, useRemote } from '../call/tiles.js';
+import { OwnTile, Tile, useLocal, useRemote } from '../call/tiles.js';
 import { Messages } from '../chat/messages.js';
 import { readScene } from '../chat/scene.js';
 import type { TextKey } from '../text/text.js';
@@ -291,16 +291,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
         ))}
         {teacher &&
           (teacher === s.me ? (
-            <Tile
-              room={room}
-              userID={s.me}
-              own
-              shown={local.camera}
-              muted={!local.microphone}
-              volume={remote.volumes[s.me] ?? 0}
-              link={remote.links[s.me]}
-              paused={remote.paused.sent}
-            />
+            <OwnTile room={room} local={local} remote={remote} link={remote.links[s.me]} />
           ) : (
             <Tile
               room={room}

@@ -351,7 +351,7 @@ export const en = {
   blocked: 'Blocked users',
   'blocked.remove': 'Unblock',
 
-  // Failures: what could not be done
+  // Failed actions
   'failed.answer': 'The call could not be answered',
   'failed.answerSent': 'The answer did not arrive',
   'failed.ask': 'The class could not be asked',
