@@ -285,8 +285,8 @@ func TestValidRequests(t *testing.T) {
 	s.checkEvents()
 }
 
-// ofOthers are methods with valid requests that this test cannot make: they need a media server, a call, a file or a token
-// for pushes.
+// ofOthers are methods with valid requests that this test cannot make: they need a media server, a call, a file or
+// a token for pushes.
 var ofOthers = map[string]bool{"enterRoom": true, "exitRoom": true, "switchRole": true, "setRoomRole": true,
 	"dismissRoom": true, "getRoom": true, "getCall": true, "getFile": true, "testPush": true, "getPushTest": true,
 	"ackPushTest": true}
